@@ -1,0 +1,44 @@
+# Two commands: `make demo` runs the whole path on this machine, `make test` checks it.
+# Both make .venv and install the locked dependencies the first time only.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint unit lock clean
+
+demo: .venv/demo
+	@$(BIN)/kedge demo $(ARGS)
+
+test: lint unit
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: .venv/dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"kedge needs Python 3.11 or later; {sys.executable} is {v[0]}.{v[1]}: name another with make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+
+.venv/demo: locks/demo.txt pyproject.toml | $(BIN)/python
+	@echo "installing the locked dependencies into .venv (a few minutes, once)"
+	$(INSTALL) --require-hashes -r locks/demo.txt
+	$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What the tests need is all that the demo needs, and more.
+.venv/dev: locks/dev.txt pyproject.toml | $(BIN)/python
+	@echo "installing the locked dependencies into .venv (a few minutes, once)"
+	$(INSTALL) --require-hashes -r locks/dev.txt
+	$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@ .venv/demo
+
+# One resolution for all: the smaller locks are cut from dev.txt, so no two images differ in a version.
+lock: .venv/dev
+	$(BIN)/python locks/compile.py
+
+clean:
+	rm -rf .venv build dist ./*.egg-info

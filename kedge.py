@@ -1,0 +1,5 @@
+"""The command `kedge`."""
+
+
+def main() -> None:
+    """Run the command line."""
