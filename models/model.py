@@ -49,7 +49,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class Reading:
-    """The answer for one instance: the most probable label, its probability, and every label's probability."""
+    """The answer for one instance: the most probable label, its probability, and every label's."""
 
     label: str
     probability: float
@@ -66,7 +66,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set as loaded: what to fit on, what to test on, and the vocabulary where the inputs are words."""
+    """A data set as loaded: what to fit on, what to test on, and the vocabulary where inputs are words."""
 
     train: Examples
     test: Examples
@@ -134,8 +134,8 @@ class Model:
     tensors of `serving_default`, one row each; it raises InputError. The vocabulary (word to rank) is needed
     for texts only. `raw_request` gives the further signature that takes the same inputs as they are, and its
     tensors, for a server that does the preprocessing itself. `read` takes the outputs of any signature and
-    returns one Reading a row. `read_argument` turns a word of the command line into a raw input (a file's path
-    into an image, a text into itself), and `show` a raw input into a few lines for a terminal.
+    returns one Reading a row. `read_argument` turns a word of the command line into a raw input (the path of a
+    file into an image, a text into itself), and `show` a raw input into a few lines for a terminal.
 
     `build(hidden)` makes the network that is exported: a Keras model from the tensor of `serving_default` to
     its output. `fit_form`, where there is one, is another form of the same network that is faster to fit.
