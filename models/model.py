@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,74 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
+Vocabulary = Mapping[str, int]
+"""Words and their ranks: 1 is the most frequent."""
 
 
 class InputError(ValueError):
     """What was given is not an input of the model; the message says what came and what is expected."""
 
     exit_code = 3
+
+
+@dataclass(frozen=True, eq=False)
+class RaggedArray:
+    """Rows of integers of unequal length, held as two arrays.
+
+    `values` [total] holds all rows one after the other; row i is `values[row_splits[i]:row_splits[i + 1]]`,
+    with `row_splits` int64 [rows + 1]. An integer index gives one row, a slice another RaggedArray; both are
+    views. In a data set an object array of lists of integers is handed over in this form.
+    """
+
+    values: Array
+    row_splits: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        values, splits = self.values, self.row_splits
+        if values.ndim != 1 or values.dtype.kind != "i":
+            raise InputError(f"ragged values are {values.dtype}{list(values.shape)}; expected signed [total]")
+        if splits.ndim != 1 or splits.dtype.kind not in "iu" or splits.size == 0:
+            raise InputError(f"row splits are {splits.dtype}{list(splits.shape)}; expected [rows + 1]")
+        if splits[0] != 0 or splits[-1] != values.size or np.any(splits[1:] < splits[:-1]):
+            raise InputError(f"row splits do not rise from 0 to the number of values, {values.size}")
+
+    @classmethod
+    def of(cls, rows: Sequence[Array]) -> RaggedArray:
+        """Join rows, each an integer array [length]."""
+        lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+        values = np.concatenate(rows) if len(rows) else np.zeros(0, np.int32)
+        return cls(values, np.concatenate([[0], np.cumsum(lengths)]))
+
+    def __len__(self) -> int:
+        return len(self.row_splits) - 1
+
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> Array: ...
+    @overload
+    def __getitem__(self, index: slice) -> RaggedArray: ...
+    def __getitem__(self, index: int | np.integer[Any] | slice) -> Array | RaggedArray:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                raise InputError(f"rows were asked for in steps of {step}; expected 1")
+            splits = self.row_splits[start : max(start, stop) + 1]
+            return RaggedArray(self.values[splits[0] : splits[-1]], splits - splits[0])
+        row = range(len(self))[index]
+        return self.values[self.row_splits[row] : self.row_splits[row + 1]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """The number of values in each row, int64 [rows]."""
+        return np.diff(self.row_splits)
+
+    @property
+    def row_of_value(self) -> NDArray[np.int64]:
+        """The row that each value is in, int64 [total]."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+
+Inputs = Sequence[Any] | Array | RaggedArray
+"""Raw inputs: what a person has, before preprocessing. Several, or one alone."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +122,17 @@ class Reading:
 class Examples:
     """Raw inputs, one per row of `inputs`, with `labels` int64 [N], an index into the model's labels each."""
 
-    inputs: Array
+    inputs: Array | RaggedArray
     labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.labels):
+            raise InputError(
+                f"{len(self.inputs)} inputs came with {len(self.labels)} labels; expected as many"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -70,25 +141,29 @@ class Splits:
 
     train: Examples
     test: Examples
-    vocabulary: Mapping[str, int] | None = None
+    vocabulary: Vocabulary | None = None
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file of a data set: its name in the data directory, where it comes from, and its SHA-256."""
+    """A file of a data set: its name in the data directory and where it comes from.
+
+    `checksum` is that of the file at `url`, with its algorithm: "sha256:..." or "md5:...", as its publisher
+    states it.
+    """
 
     name: str
     url: str
-    sha256: str
+    checksum: str
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Where the data of a model come from.
 
-    `read` turns the contents of `files`, by name (an .npz file as a mapping of its arrays, a .json file as
-    what it holds), into splits, or raises InputError. `sample` makes a small synthetic set of the same
-    shape; the same seed gives the same set.
+    `read` turns the contents of `files`, by name (an .npz file as a mapping of its arrays, an object array
+    of lists of integers in it as a RaggedArray, a .json file as what it holds), into splits, or raises
+    InputError. `sample` makes a small synthetic set of the same shape; the same seed gives the same set.
     """
 
     files: tuple[DataFile, ...]
@@ -101,8 +176,8 @@ class Recipe:
     """How the network is fitted.
 
     With `validation` = 0 the network is fitted once, for `epochs`. With `validation` = n the first n training
-    examples are held out while a first network is fitted for `epochs`; then a new one is fitted on all
-    examples for the number of epochs at which the validation loss was lowest.
+    examples (of a sample, the same share of them) are held out while a first network is fitted for `epochs`;
+    then a new one is fitted on all examples for the number of epochs at which the validation loss was lowest.
     """
 
     hidden: tuple[int, ...]
@@ -117,43 +192,56 @@ class Recipe:
 class FitForm:
     """Another form of a model's network, the same mathematics, that is faster to fit.
 
-    `build(hidden)` makes it, `inputs` its inputs from raw ones, and `transfer(fitted, built)` copies the
-    fitted weights into the network that is exported.
+    `build(hidden)` makes it, `inputs` its inputs from raw ones, in a form that Keras's `fit` and `evaluate`
+    take, and `transfer(fitted, built)` copies the fitted weights into the network that is exported.
     """
 
     build: Callable[[tuple[int, ...]], keras.Model]
-    inputs: Callable[[Array], Any]
+    inputs: Callable[[Inputs], Any]
     transfer: Callable[[keras.Model, keras.Model], None]
+
+
+class Show(Protocol):
+    """A function that turns one raw input into a few lines for a terminal."""
+
+    def __call__(self, instance: Any, vocabulary: Vocabulary | None = None) -> str:
+        """Show token ids as words where there is a vocabulary."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """A model of the catalogue.
 
-    `preprocess(inputs, vocabulary)` takes raw inputs (images; reviews as texts or token ids) and returns the
-    tensors of `serving_default`, one row each; it raises InputError. The vocabulary (word to rank) is needed
-    for texts only. `raw_request` gives the further signature that takes the same inputs as they are, and its
-    tensors, for a server that does the preprocessing itself. `read` takes the outputs of any signature and
-    returns one Reading a row. `read_argument` turns a word of the command line into a raw input (the path of a
-    file into an image, a text into itself), and `show` a raw input into a few lines for a terminal.
+    For clients. `preprocess(inputs, vocabulary)` takes raw inputs (images; reviews as texts or token ids) and
+    returns the tensors of `serving_default`, one row each; the vocabulary is needed for texts only.
+    `raw_request` gives the further signature that takes the same inputs as they are, and its tensors, for a
+    server that does the preprocessing itself. Both raise InputError, and both take one input alone as a
+    batch of one; `is_one` tells which it is. `read` takes the outputs of any signature and returns one
+    Reading a row. `read_argument` turns a word of the command line into raw inputs (the path of a file into
+    its images, a text into itself), `read_bytes(data, source)` the contents of a file or of standard input,
+    named in messages by `source`, and `show` one raw input into a few lines for a terminal.
 
-    `build(hidden)` makes the network that is exported: a Keras model from the tensor of `serving_default` to
-    its output. `fit_form`, where there is one, is another form of the same network that is faster to fit.
-    `signatures` makes the further entries of the SavedModel from the built network, by name, given the
-    vocabulary of its data.
+    For training. `build(hidden)` makes the network that is exported: a Keras model from the tensor of
+    `serving_default` to its output. `fit_form`, where there is one, is another form of the same network that
+    is faster to fit. `signatures(network, vocabulary)` makes the further entries of the SavedModel by name: a
+    tf.function each, with its input signature. All that they use (the weights, a table of words) hangs on
+    `network`, so that a tf.Module with the network as an attribute saves whole.
     """
 
     name: str
     title: str
     labels: tuple[str, ...]
     signature_specs: Mapping[str, Signature]
-    preprocess: Callable[[Sequence[Any] | Array, Mapping[str, int] | None], dict[str, Array]]
-    raw_request: Callable[[Sequence[Any] | Array], tuple[str, dict[str, Array]]]
+    preprocess: Callable[[Inputs, Vocabulary | None], dict[str, Array]]
+    raw_request: Callable[[Inputs], tuple[str, dict[str, Array]]]
+    is_one: Callable[[Any], bool]
     read: Callable[[Arrays], list[Reading]]
     read_argument: Callable[[str], Any]
-    show: Callable[[Any], str]
+    read_bytes: Callable[[bytes, str], Inputs]
+    show: Show
     dataset: Dataset
     recipe: Recipe
     build: Callable[[tuple[int, ...]], keras.Model]
     fit_form: FitForm | None = None
-    signatures: Callable[[keras.Model, Mapping[str, int] | None], dict[str, Any]]
+    signatures: Callable[[keras.Model, Vocabulary | None], dict[str, Any]]

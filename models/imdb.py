@@ -1,0 +1,231 @@
+"""IMDB: whether a film review is positive or negative."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models import checks, reviews, words
+from models.model import (
+    Array,
+    Arrays,
+    DataFile,
+    Dataset,
+    Examples,
+    FitForm,
+    InputError,
+    Inputs,
+    Model,
+    RaggedArray,
+    Reading,
+    Recipe,
+    Signature,
+    Splits,
+    TensorSpec,
+    Vocabulary,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+LABELS = ("negative", "positive")
+THRESHOLD = 0.5
+DATA, WORD_INDEX = "imdb.npz", "imdb_word_index.json"
+SHOWN = 24
+KERAS_DATA = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
+
+
+def preprocess(inputs: Inputs, vocabulary: Vocabulary | None = None) -> dict[str, Array]:
+    """Turn reviews into `multi_hot` float32 [N, 10000]; see `models.words`. Texts need the vocabulary."""
+    checked = words.reviews(inputs)
+    if isinstance(checked, list):
+        if vocabulary is None:
+            raise InputError(
+                "the reviews are texts and came without a vocabulary; expected one, or token ids"
+            )
+        checked = words.encode(checked, vocabulary)
+    return {"multi_hot": words.multi_hot(checked)}
+
+
+def raw_request(inputs: Inputs) -> tuple[str, dict[str, Array]]:
+    """Return the signature `text` with UTF-8 bytes [N], or `token_ids` with int32 [N, L]."""
+    checked = words.reviews(inputs)
+    if isinstance(checked, RaggedArray):
+        return "token_ids", {"tokens": words.padded(checked)}
+    texts = np.empty(len(checked), dtype=np.object_)
+    texts[:] = [text.encode() for text in checked]
+    return "text", {"text": texts}
+
+
+def read(outputs: Arrays) -> list[Reading]:
+    """Read `probability` [N, 1], that of a positive review: positive from 0.5 on."""
+    rows = checks.output(outputs, "probability", 1)
+    return [_reading(positive) for positive in rows[:, 0].tolist()]
+
+
+def show(instance: Any, vocabulary: Vocabulary | None = None) -> str:
+    """Return the first words of a review, on one line."""
+    checked = words.reviews([instance])
+    if isinstance(checked, list):
+        parts = checked[0].split()
+    elif vocabulary is None:
+        parts = [str(token) for token in checked[0].tolist()]
+    else:
+        parts = words.decode(checked[0], vocabulary)
+    return " ".join(parts[:SHOWN]) + (" ..." if len(parts) > SHOWN else "")
+
+
+def read_bytes(data: bytes, source: str) -> list[str]:
+    """Read a UTF-8 text of one review a line; blank lines are left out."""
+    try:
+        lines = data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{source} is no UTF-8 text: {error.reason} at byte {error.start}") from None
+    texts = [line for line in lines if line.strip()]
+    if not texts:
+        raise InputError(f"{source} has no review in it; expected one a line")
+    return texts
+
+
+def build(hidden: tuple[int, ...]) -> keras.Model:
+    """Build the network: `multi_hot` float32 [N, 10000] → probability float32 [N, 1]."""
+    return _network(hidden, sparse=False)
+
+
+def build_sparse(hidden: tuple[int, ...]) -> keras.Model:
+    """Build the same network for a tf.SparseTensor: its first layer adds the rows of occurring tokens."""
+    return _network(hidden, sparse=True)
+
+
+def sparse_inputs(inputs: Inputs) -> Any:
+    """Turn token ids into a tf.SparseTensor float32 [N, 10000], the multi-hot rows without their zeros."""
+    import tensorflow as tf
+
+    checked = words.reviews(inputs)
+    if isinstance(checked, list):
+        raise InputError("the reviews are texts; expected token ids to fit on")
+    rows, tokens = words.occurring(checked)
+    return tf.SparseTensor(
+        np.stack([rows, tokens], axis=1), np.ones(len(rows), np.float32), (len(checked), words.DICTIONARY)
+    )
+
+
+def transfer(fitted: keras.Model, built: keras.Model) -> None:
+    """Copy the fitted weights into the network that is exported: both have the same layers."""
+    built.set_weights(fitted.get_weights())
+
+
+def signatures(network: keras.Model, vocabulary: Vocabulary | None) -> dict[str, Any]:
+    """Make `token_ids`, and with a vocabulary `text`, which do the preprocessing in the graph."""
+    from models import words_graph
+
+    return words_graph.signatures(network, vocabulary)
+
+
+def read_dataset(contents: Mapping[str, Any]) -> Splits:
+    """Check the arrays of imdb.npz (x_* ragged word ranks from 1, y_* 0 or 1 [N]) and the word index."""
+    return Splits(
+        train=_examples(contents, "train"), test=_examples(contents, "test"), vocabulary=_vocabulary(contents)
+    )
+
+
+def _reading(positive: float) -> Reading:
+    label = LABELS[positive >= THRESHOLD]
+    probabilities = dict(zip(LABELS, (1 - positive, positive), strict=True))
+    return Reading(label, probabilities[label], probabilities)
+
+
+def _network(hidden: tuple[int, ...], *, sparse: bool) -> keras.Model:
+    from models.network import dense
+
+    return dense(
+        name="imdb",
+        inputs=("multi_hot", words.DICTIONARY),
+        hidden=hidden,
+        outputs=("probability", 1),
+        activation="sigmoid",
+        sparse=sparse,
+    )
+
+
+def _examples(contents: Mapping[str, Any], split: str) -> Examples:
+    ranks = checks.member(contents, DATA, f"x_{split}")
+    if not isinstance(ranks, RaggedArray):
+        raise InputError(f"x_{split} of {DATA} is {checks.describe(ranks)}; expected lists of word ranks")
+    wrong = np.flatnonzero(ranks.values < 1)
+    if wrong.size:
+        raise InputError(
+            f"x_{split} of {DATA} has the rank {ranks.values[wrong[0]]}; expected ranks from 1 on"
+        )
+    return Examples(words.from_ranks(ranks), checks.labels(contents, DATA, f"y_{split}", len(LABELS)))
+
+
+def _vocabulary(contents: Mapping[str, Any]) -> Vocabulary:
+    index = contents.get(WORD_INDEX)
+    if not isinstance(index, dict) or not index:
+        raise InputError(
+            f"{WORD_INDEX} is {checks.describe(index)}; expected an object of words and their ranks"
+        )
+    for word, rank in index.items():
+        if type(rank) is not int or rank < 1:
+            raise InputError(
+                f"{WORD_INDEX} gives {word!r} the rank {rank!r}; expected whole numbers from 1 on"
+            )
+    return index
+
+
+MODEL = Model(
+    name="imdb",
+    title="IMDB: the sentiment of film reviews",
+    labels=LABELS,
+    signature_specs={
+        "serving_default": Signature(
+            inputs=(TensorSpec("multi_hot", "float32", (None, words.DICTIONARY)),),
+            outputs=(TensorSpec("probability", "float32", (None, 1)),),
+        ),
+        "token_ids": Signature(
+            inputs=(TensorSpec("tokens", "int32", (None, None)),),
+            outputs=(TensorSpec("probability", "float32", (None, 1)),),
+        ),
+        "text": Signature(
+            inputs=(TensorSpec("text", "string", (None,)),),
+            outputs=(TensorSpec("probability", "float32", (None, 1)),),
+        ),
+    },
+    preprocess=preprocess,
+    raw_request=raw_request,
+    is_one=words.is_one,
+    read=read,
+    read_argument=str,
+    read_bytes=read_bytes,
+    show=show,
+    dataset=Dataset(
+        files=(
+            DataFile(
+                name=DATA,
+                url=f"{KERAS_DATA}/imdb.npz",
+                checksum="sha256:69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f",
+            ),
+            DataFile(
+                name=WORD_INDEX,
+                url=f"{KERAS_DATA}/imdb_word_index.json",
+                checksum="md5:bfafd718b763782e994055a2d397834f",
+            ),
+        ),
+        read=read_dataset,
+        sample=reviews.sample,
+    ),
+    recipe=Recipe(
+        hidden=(16, 16),
+        loss="binary_crossentropy",
+        optimizer="rmsprop",
+        epochs=20,
+        batch_size=512,
+        validation=10_000,
+    ),
+    build=build,
+    fit_form=FitForm(build=build_sparse, inputs=sparse_inputs, transfer=transfer),
+    signatures=signatures,
+)

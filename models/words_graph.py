@@ -1,0 +1,77 @@
+"""The further signatures of IMDB: `models.words` once more, in TensorFlow's graph.
+
+This module is imported only where signatures are made: it imports TensorFlow.
+"""
+
+import re
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from models.model import Vocabulary
+from models.words import DICTIONARY, OFFSET, PAD, SPACES, START, UNKNOWN
+
+
+def signatures(network: keras.Model, vocabulary: Vocabulary | None) -> dict[str, Any]:
+    """Make `token_ids`, and `text` where there is a vocabulary; its table of words hangs on `network`."""
+
+    def answer(tokens: Any) -> dict[str, Any]:
+        return {"probability": network(multi_hot(tokens))}
+
+    token_ids = tf.function(answer, input_signature=[tf.TensorSpec([None, None], tf.int32, name="tokens")])
+    if vocabulary is None:
+        return {"token_ids": token_ids}
+    network.word_table = table = word_table(vocabulary)
+    text = tf.function(
+        lambda texts: answer(encode(texts, table)),
+        input_signature=[tf.TensorSpec([None], tf.string, name="text")],
+    )
+    return {"token_ids": token_ids, "text": text}
+
+
+def multi_hot(tokens: Any) -> Any:
+    """Turn tokens int32 [N, L] into float32 [N, 10000]; other tokens and empty reviews are errors."""
+    checks = [
+        tf.debugging.assert_non_negative(tokens, "a token is negative; expected tokens in 0..9999"),
+        tf.debugging.assert_less(tokens, DICTIONARY, "a token is too large; expected tokens in 0..9999"),
+        tf.debugging.Assert(
+            tf.reduce_all(tf.reduce_any(tokens != PAD, axis=1)),
+            ["a review is empty: it has no token but pads (0)"],
+        ),
+    ]
+    with tf.control_dependencies([check for check in checks if check is not None]):
+        rows = tf.broadcast_to(tf.range(tf.shape(tokens)[0])[:, tf.newaxis], tf.shape(tokens))
+    counts = tf.scatter_nd(
+        tf.stack([rows, tokens], axis=-1),
+        tf.cast(tokens != PAD, tf.float32),
+        [tf.shape(tokens)[0], DICTIONARY],
+    )
+    return tf.minimum(counts, 1.0)
+
+
+def word_table(vocabulary: Vocabulary) -> tf.lookup.StaticHashTable:
+    """Make the table from words, in UTF-8, to tokens; it knows those of the dictionary only."""
+    known = {word: rank + OFFSET for word, rank in vocabulary.items() if rank + OFFSET < DICTIONARY}
+    entries = tf.lookup.KeyValueTensorInitializer(
+        [word.encode() for word in known], list(known.values()), key_dtype=tf.string, value_dtype=tf.int64
+    )
+    return tf.lookup.StaticHashTable(entries, default_value=UNKNOWN)
+
+
+def encode(texts: Any, table: tf.lookup.StaticHashTable) -> Any:
+    """Turn texts string [N] into tokens int32 [N, L], the start token in front, 0 pads."""
+    spaces = f"[{re.escape(SPACES.decode())}]"
+    # Without an encoding, lower() is on ASCII only, by bytes.
+    words = tf.strings.split(tf.strings.regex_replace(tf.strings.lower(texts), spaces, " "))
+    with tf.control_dependencies(
+        [
+            tf.debugging.Assert(
+                tf.reduce_all(words.row_lengths() > 0), ["a review is empty: it has no word in it"]
+            )
+        ]
+    ):
+        tokens = tf.cast(table.lookup(words.to_tensor(default_value="")), tf.int32)
+    present = tf.sequence_mask(words.row_lengths())
+    starts = tf.fill([tf.shape(tokens)[0], 1], START)
+    return tf.concat([starts, tf.where(present, tokens, PAD)], axis=1)
