@@ -13,6 +13,7 @@ from models.model import (
     Arrays,
     DataFile,
     Dataset,
+    Entries,
     Examples,
     FitForm,
     InputError,
@@ -117,7 +118,7 @@ def transfer(fitted: keras.Model, built: keras.Model) -> None:
     built.set_weights(fitted.get_weights())
 
 
-def signatures(network: keras.Model, vocabulary: Vocabulary | None) -> dict[str, Any]:
+def signatures(network: keras.Model, vocabulary: Vocabulary | None) -> Entries:
     """Make `token_ids`, and with a vocabulary `text`, which do the preprocessing in the graph."""
     from models import words_graph
 

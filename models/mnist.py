@@ -13,6 +13,7 @@ from models.model import (
     Arrays,
     DataFile,
     Dataset,
+    Entries,
     Examples,
     InputError,
     Inputs,
@@ -78,12 +79,14 @@ def build(hidden: tuple[int, ...]) -> keras.Model:
     )
 
 
-def signatures(network: keras.Model, vocabulary: Vocabulary | None = None) -> dict[str, Any]:  # noqa: ARG001
+def signatures(network: keras.Model, vocabulary: Vocabulary | None = None) -> Entries:  # noqa: ARG001
     """Make `image_bytes` and `uint8_images`, which do the preprocessing in the graph.
 
     A picture of `image_bytes` that is not 28x28 is scaled to it as it is: nothing is cut, moved or inverted.
     """
     import tensorflow as tf
+
+    from models.network import weights
 
     side = images.SIDE
 
@@ -101,7 +104,7 @@ def signatures(network: keras.Model, vocabulary: Vocabulary | None = None) -> di
     def decode_all(data: Any) -> Any:
         return tf.map_fn(decode, data, fn_output_signature=tf.TensorSpec([side, side], tf.uint8))
 
-    return {
+    functions = {
         "image_bytes": tf.function(
             lambda data: answer(decode_all(data)),
             input_signature=[tf.TensorSpec([None], tf.string, name="image")],
@@ -110,6 +113,7 @@ def signatures(network: keras.Model, vocabulary: Vocabulary | None = None) -> di
             answer, input_signature=[tf.TensorSpec([None, side, side], tf.uint8, name="image")]
         ),
     }
+    return Entries(functions, weights(network))
 
 
 def read_dataset(contents: Mapping[str, Any]) -> Splits:

@@ -201,6 +201,19 @@ class FitForm:
     transfer: Callable[[keras.Model, keras.Model], None]
 
 
+@dataclass(frozen=True)
+class Entries:
+    """Entries of a SavedModel: by name a tf.function with its input signature, giving a dict of tensors.
+
+    `tracked` is all that they use, the weights and tables: an attribute of the tf.Module that is saved. (The
+    Keras model itself does not do there: TensorFlow 2.21 saves copies of its variables, which a TF1 session,
+    and so TensorFlow Serving, does not tie to the functions.)
+    """
+
+    functions: Mapping[str, Any]
+    tracked: Sequence[Any]
+
+
 class Show(Protocol):
     """A function that turns one raw input into a few lines for a terminal."""
 
@@ -224,9 +237,7 @@ class Model:
 
     For training. `build(hidden)` makes the network that is exported: a Keras model from the tensor of
     `serving_default` to its output. `fit_form`, where there is one, is another form of the same network that
-    is faster to fit. `signatures(network, vocabulary)` makes the further entries of the SavedModel by name: a
-    tf.function each, with its input signature. All that they use (the weights, a table of words) hangs on
-    `network`, so that a tf.Module with the network as an attribute saves whole.
+    is faster to fit. `signatures(network, vocabulary)` makes the further entries of the SavedModel.
     """
 
     name: str
@@ -244,4 +255,4 @@ class Model:
     recipe: Recipe
     build: Callable[[tuple[int, ...]], keras.Model]
     fit_form: FitForm | None = None
-    signatures: Callable[[keras.Model, Vocabulary | None], dict[str, Any]]
+    signatures: Callable[[keras.Model, Vocabulary | None], Entries]

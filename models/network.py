@@ -3,6 +3,8 @@
 This module is imported only where a network is built: it imports Keras, and so TensorFlow.
 """
 
+from typing import Any
+
 import keras
 
 
@@ -25,3 +27,8 @@ def dense(
         tensor = keras.layers.Dense(units, activation="relu", name=f"hidden_{number}")(tensor)
     result = keras.layers.Dense(outputs[1], activation=activation, name=outputs[0])(tensor)
     return keras.Model(entry, result, name=name)
+
+
+def weights(network: keras.Model) -> list[Any]:
+    """Return the network's variables as TensorFlow's, which a tf.Module tracks."""
+    return [variable.value for variable in network.variables]

@@ -113,9 +113,9 @@ def multi_hot(tokens: RaggedArray) -> NDArray[np.float32]:
 
 def occurring(tokens: RaggedArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where `multi_hot` has its ones, row by row, as row numbers and tokens."""
-    keys = tokens.row_of_value * DICTIONARY + tokens.values
-    rows, columns = np.divmod(np.unique(keys[tokens.values != PAD]), DICTIONARY)
-    return rows, columns
+    keys = np.sort((tokens.row_of_value * DICTIONARY + tokens.values)[tokens.values != PAD])
+    first = np.concatenate([[True], keys[1:] != keys[:-1]])  # np.unique hashes, at five times the cost
+    return np.divmod(keys[first], DICTIONARY)
 
 
 def padded(tokens: RaggedArray) -> NDArray[np.int32]:

@@ -9,25 +9,26 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.model import Vocabulary
+from models.model import Entries, Vocabulary
+from models.network import weights
 from models.words import DICTIONARY, OFFSET, PAD, SPACES, START, UNKNOWN
 
 
-def signatures(network: keras.Model, vocabulary: Vocabulary | None) -> dict[str, Any]:
-    """Make `token_ids`, and `text` where there is a vocabulary; its table of words hangs on `network`."""
+def signatures(network: keras.Model, vocabulary: Vocabulary | None) -> Entries:
+    """Make `token_ids`, and `text` where there is a vocabulary."""
 
     def answer(tokens: Any) -> dict[str, Any]:
         return {"probability": network(multi_hot(tokens))}
 
     token_ids = tf.function(answer, input_signature=[tf.TensorSpec([None, None], tf.int32, name="tokens")])
     if vocabulary is None:
-        return {"token_ids": token_ids}
-    network.word_table = table = word_table(vocabulary)
+        return Entries({"token_ids": token_ids}, weights(network))
+    table = word_table(vocabulary)
     text = tf.function(
         lambda texts: answer(encode(texts, table)),
         input_signature=[tf.TensorSpec([None], tf.string, name="text")],
     )
-    return {"token_ids": token_ids, "text": text}
+    return Entries({"token_ids": token_ids, "text": text}, [*weights(network), table])
 
 
 def multi_hot(tokens: Any) -> Any:
@@ -64,12 +65,9 @@ def encode(texts: Any, table: tf.lookup.StaticHashTable) -> Any:
     spaces = f"[{re.escape(SPACES.decode())}]"
     # Without an encoding, lower() is on ASCII only, by bytes.
     words = tf.strings.split(tf.strings.regex_replace(tf.strings.lower(texts), spaces, " "))
+    has_words = tf.reduce_all(words.row_lengths() > 0)
     with tf.control_dependencies(
-        [
-            tf.debugging.Assert(
-                tf.reduce_all(words.row_lengths() > 0), ["a review is empty: it has no word in it"]
-            )
-        ]
+        [tf.debugging.Assert(has_words, ["a review is empty: it has no word in it"])]
     ):
         tokens = tf.cast(table.lookup(words.to_tensor(default_value="")), tf.int32)
     present = tf.sequence_mask(words.row_lengths())
