@@ -25,6 +25,14 @@ COMMANDS = {
     "versions": ("serving.versions_command:command", "List published versions; promote, roll back, remove."),
     "metadata": ("clients.command_line:metadata", "Show the signatures of a model on a server."),
 }
+# The distributions that not every installation has, and the extra that brings them.
+EXTRA_OF = {
+    "tensorflow": "training",
+    "keras": "training",
+    "matplotlib": "training",
+    "tensorflow_serving": "serving",
+    "aiohttp": "serving",
+}
 USAGE = 2
 INTERRUPTED = 130
 
@@ -82,6 +90,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (`kedge ... | head`); nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ModuleNotFoundError as error:
+        extra = EXTRA_OF.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        click.echo(f"kedge: this command needs {error.name}: pip install 'kedge[{extra}]'", err=True)
+        return USAGE
     except Exception as error:
         exit_code = getattr(error, "exit_code", None)
         if exit_code is None:
@@ -89,3 +103,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"kedge: {error}", err=True)
         return int(exit_code)
     return outcome if isinstance(outcome, int) else 0
+
+
+if __name__ == "__main__":
+    main()
