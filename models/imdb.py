@@ -54,7 +54,7 @@ def raw_request(inputs: Inputs) -> tuple[str, dict[str, Array]]:
     """Return the signature `text` with UTF-8 bytes [N], or `token_ids` with int32 [N, L]."""
     checked = words.reviews(inputs)
     if isinstance(checked, RaggedArray):
-        return "token_ids", {"tokens": words.padded(checked)}
+        return "token_ids", {"tokens": words.padded(checked).astype(np.int32)}
     texts = np.empty(len(checked), dtype=np.object_)
     texts[:] = [text.encode() for text in checked]
     return "text", {"text": texts}
@@ -92,25 +92,31 @@ def read_bytes(data: bytes, source: str) -> list[str]:
 
 def build(hidden: tuple[int, ...]) -> keras.Model:
     """Build the network: `multi_hot` float32 [N, 10000] → probability float32 [N, 1]."""
-    return _network(hidden, sparse=False)
+    import keras
+
+    from models.network import dense
+
+    entry = keras.Input(shape=(words.DICTIONARY,), dtype="float32", name="multi_hot")
+    return dense(entry, hidden, outputs=("probability", 1), activation="sigmoid")
 
 
-def build_sparse(hidden: tuple[int, ...]) -> keras.Model:
-    """Build the same network for a tf.SparseTensor: its first layer adds the rows of occurring tokens."""
-    return _network(hidden, sparse=True)
+def build_on_tokens(hidden: tuple[int, ...]) -> keras.Model:
+    """Build the same network on the tokens that occur in each review, int16 [N, L], 0 pads."""
+    import keras
+
+    from models.network import dense
+    from models.token_layer import TokenDense
+
+    entry = keras.Input(shape=(None,), dtype="int16", name="tokens")
+    return dense(entry, hidden, outputs=("probability", 1), activation="sigmoid", first=TokenDense)
 
 
-def sparse_inputs(inputs: Inputs) -> Any:
-    """Turn token ids into a tf.SparseTensor float32 [N, 10000], the multi-hot rows without their zeros."""
-    import tensorflow as tf
-
+def distinct_tokens(inputs: Inputs) -> Array:
+    """Turn token ids into those that occur in each review, int16 [N, L], 0 pads."""
     checked = words.reviews(inputs)
     if isinstance(checked, list):
         raise InputError("the reviews are texts; expected token ids to fit on")
-    rows, tokens = words.occurring(checked)
-    return tf.SparseTensor(
-        np.stack([rows, tokens], axis=1), np.ones(len(rows), np.float32), (len(checked), words.DICTIONARY)
-    )
+    return words.padded(words.distinct(checked))
 
 
 def transfer(fitted: keras.Model, built: keras.Model) -> None:
@@ -136,19 +142,6 @@ def _reading(positive: float) -> Reading:
     label = LABELS[positive >= THRESHOLD]
     probabilities = dict(zip(LABELS, (1 - positive, positive), strict=True))
     return Reading(label, probabilities[label], probabilities)
-
-
-def _network(hidden: tuple[int, ...], *, sparse: bool) -> keras.Model:
-    from models.network import dense
-
-    return dense(
-        name="imdb",
-        inputs=("multi_hot", words.DICTIONARY),
-        hidden=hidden,
-        outputs=("probability", 1),
-        activation="sigmoid",
-        sparse=sparse,
-    )
 
 
 def _examples(contents: Mapping[str, Any], split: str) -> Examples:
@@ -227,6 +220,6 @@ MODEL = Model(
         validation=10_000,
     ),
     build=build,
-    fit_form=FitForm(build=build_sparse, inputs=sparse_inputs, transfer=transfer),
+    fit_form=FitForm(build=build_on_tokens, inputs=distinct_tokens, transfer=transfer),
     signatures=signatures,
 )

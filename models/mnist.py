@@ -68,15 +68,12 @@ def show(instance: Any, vocabulary: Vocabulary | None = None) -> str:  # noqa: A
 
 def build(hidden: tuple[int, ...]) -> keras.Model:
     """Build the network: `pixels` float32 [N, 784] → probabilities float32 [N, 10]."""
+    import keras
+
     from models.network import dense
 
-    return dense(
-        name="mnist",
-        inputs=("pixels", PIXELS),
-        hidden=hidden,
-        outputs=("probabilities", len(LABELS)),
-        activation="softmax",
-    )
+    entry = keras.Input(shape=(PIXELS,), dtype="float32", name="pixels")
+    return dense(entry, hidden, outputs=("probabilities", len(LABELS)), activation="softmax")
 
 
 def signatures(network: keras.Model, vocabulary: Vocabulary | None = None) -> Entries:  # noqa: ARG001

@@ -9,24 +9,20 @@ import keras
 
 
 def dense(
-    *,
-    name: str,
-    inputs: tuple[str, int],
+    entry: keras.KerasTensor,
     hidden: tuple[int, ...],
+    *,
     outputs: tuple[str, int],
     activation: str,
-    sparse: bool = False,
+    first: type[keras.layers.Dense] = keras.layers.Dense,
 ) -> keras.Model:
-    """Build float32 [N, width] → float32 [N, units]; `inputs` and `outputs` are names with those sizes.
-
-    With `sparse` the input is a tf.SparseTensor of the same shape.
-    """
-    entry = keras.Input(shape=(inputs[1],), dtype="float32", name=inputs[0], sparse=sparse)
+    """Build the network from `entry` to the output of that name and width; `first` makes its first layer."""
+    layers = [(f"hidden_{number}", units, "relu") for number, units in enumerate(hidden, start=1)]
     tensor = entry
-    for number, units in enumerate(hidden, start=1):
-        tensor = keras.layers.Dense(units, activation="relu", name=f"hidden_{number}")(tensor)
-    result = keras.layers.Dense(outputs[1], activation=activation, name=outputs[0])(tensor)
-    return keras.Model(entry, result, name=name)
+    for name, units, function in [*layers, (*outputs, activation)]:
+        kind = first if tensor is entry else keras.layers.Dense
+        tensor = kind(units, activation=function, name=name)(tensor)
+    return keras.Model(entry, tensor)
 
 
 def weights(network: keras.Model) -> list[Any]:

@@ -111,17 +111,18 @@ def multi_hot(tokens: RaggedArray) -> NDArray[np.float32]:
     return hot
 
 
-def occurring(tokens: RaggedArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where `multi_hot` has its ones, row by row, as row numbers and tokens."""
+def distinct(tokens: RaggedArray) -> RaggedArray:
+    """Return the tokens that occur in each row, int16, once each, without pads: `multi_hot`'s ones."""
     keys = np.sort((tokens.row_of_value * DICTIONARY + tokens.values)[tokens.values != PAD])
     first = np.concatenate([[True], keys[1:] != keys[:-1]])  # np.unique hashes, at five times the cost
-    return np.divmod(keys[first], DICTIONARY)
+    rows, values = np.divmod(keys[first], DICTIONARY)
+    return RaggedArray(values.astype(np.int16), np.searchsorted(rows, np.arange(len(tokens) + 1)))
 
 
-def padded(tokens: RaggedArray) -> NDArray[np.int32]:
-    """Return tokens int32 [N, L], L the longest row's length, shorter rows filled up with pads."""
+def padded(tokens: RaggedArray) -> Array:
+    """Return the tokens as [N, L], L the longest row's length, shorter rows filled up with pads."""
     lengths = tokens.lengths
-    filled = np.zeros((len(tokens), int(lengths.max())), np.int32)
+    filled = np.zeros((len(tokens), int(lengths.max())), tokens.values.dtype)
     filled[np.arange(filled.shape[1]) < lengths[:, np.newaxis]] = tokens.values
     return filled
 
