@@ -38,7 +38,9 @@ DATA = "mnist.npz"
 def preprocess(inputs: Inputs, vocabulary: Vocabulary | None = None) -> dict[str, Array]:  # noqa: ARG001
     """Turn images into `pixels` float32 [N, 784]: grey value / 255, row by row."""
     checked = _checked(inputs)
-    return {"pixels": (checked.astype(np.float32) / np.float32(255)).reshape(len(checked), PIXELS)}
+    pixels = checked.astype(np.float32)
+    pixels /= images.WHITE  # in place: 60,000 images are 188 MB
+    return {"pixels": pixels.reshape(len(checked), PIXELS)}
 
 
 def raw_request(inputs: Inputs) -> tuple[str, dict[str, Array]]:

@@ -176,8 +176,9 @@ class Recipe:
     """How the network is fitted.
 
     With `validation` = 0 the network is fitted once, for `epochs`. With `validation` = n the first n training
-    examples (of a sample, the same share of them) are held out while a first network is fitted for `epochs`;
-    then a new one is fitted on all examples for the number of epochs at which the validation loss was lowest.
+    examples, or the first two fifths where that is fewer (a sample), are held out while a first network is
+    fitted for `epochs`; then a new one is fitted on all examples for the number of epochs at which the
+    validation loss was lowest.
     """
 
     hidden: tuple[int, ...]
