@@ -1,0 +1,101 @@
+"""A request and how its answer is read, without a connection: what both protocols, and both a blocking and an
+asynchronous client, share.
+
+A *flow* is a generator that yields exchanges and is sent what they decode to: a conversation with a server
+that knows neither sockets nor threads. `GrpcClient` and `RestClient` drive the same flows.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from clients.errors import ClientError
+from clients.results import Metadata, Outputs, SignatureInfo, VersionStatus
+from models.model import Arrays, InputError
+
+T = TypeVar("T")
+
+SERVING_DEFAULT = "serving_default"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which model is asked: by default its latest version, and the signature `serving_default`."""
+
+    name: str
+    version: int | None = None
+    label: str | None = None
+    signature: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise InputError("the name of the model is empty; expected one such as 'mnist'")
+        if self.version is not None and self.label is not None:
+            raise InputError(
+                f"version {self.version} and label {self.label!r} were both given; expected one at most"
+            )
+
+    def __str__(self) -> str:
+        if self.label is not None:
+            return f"{self.name} (label {self.label})"
+        return self.name if self.version is None else f"{self.name} (version {self.version})"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that is OK: its body, and its headers by name in small letters where there are any."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exchange(Generic[T]):
+    """One request and the reading of its answer.
+
+    `path` is an URL's or the full name of a gRPC method. `decode` gets an answer that is OK; the errors that
+    it raises (ValueError, KeyError, TypeError, StatusError, ...) mean that the answer is no good.
+    """
+
+    method: str
+    path: str
+    body: bytes
+    decode: Callable[[Answer], T]
+
+
+Flow = Generator[Exchange[Any], Any, T]
+
+
+class Encoding(Protocol):
+    """A protocol's side of the exchanges; `clients.grpc_encoding` and `clients.rest_encoding` are such."""
+
+    NAMES_OUTPUTS: bool
+    """Whether an answer tells its tensors' names and dtypes; where it does not, the signature must."""
+
+    def predict(self, spec: ModelSpec, inputs: Arrays, signature: SignatureInfo | None) -> Exchange[Outputs]:
+        """Ask for a signature's outputs."""
+
+    def status(self, spec: ModelSpec) -> Exchange[list[VersionStatus]]:
+        """Ask for the states of a model's versions, of one where the spec has a version."""
+
+    def metadata(self, spec: ModelSpec) -> Exchange[Metadata]:
+        """Ask for a version's signatures."""
+
+    def models(self) -> Exchange[list[str]] | None:
+        """Ask for the names of all models, where the protocol has such a question."""
+
+
+def run(flow: Flow[T], perform: Callable[[Exchange[Any]], Any]) -> T:
+    """Drive a flow to its end with a function that carries out one exchange."""
+    try:
+        exchange = next(flow)
+        while True:
+            try:
+                answer = perform(exchange)
+            except ClientError as error:
+                exchange = flow.throw(error)
+            else:
+                exchange = flow.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result

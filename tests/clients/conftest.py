@@ -1,0 +1,36 @@
+"""Stub servers of both protocols."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients import stubs
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "grpc_proxy", "no_grpc_proxy")
+
+
+@pytest.fixture(autouse=True)
+def environment_without_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.delenv("KEDGE_PREDICT_URL", raising=False)
+
+
+@pytest.fixture
+def grpc_stub() -> Iterator[stubs.Stub]:
+    with stubs.grpc_server() as stub:
+        yield stub
+
+
+@pytest.fixture
+def http_stub() -> Iterator[stubs.Stub]:
+    with stubs.http_server() as stub:
+        yield stub
+
+
+@pytest.fixture(params=["grpc", "http"])
+def stub(request: pytest.FixtureRequest) -> stubs.Stub:
+    """A stub of each protocol in turn."""
+    found: stubs.Stub = request.getfixturevalue(f"{request.param}_stub")
+    return found

@@ -1,0 +1,173 @@
+"""Servers on free ports that answer what a test tells them, as TensorFlow Serving would.
+
+They are real: a gRPC server and an HTTP server, each in threads of this process.
+"""
+
+import contextlib
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class GrpcError:
+    """An answer that is not OK."""
+
+    code: grpc.StatusCode
+    message: str
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """An answer over HTTP; `pause` stops it in the middle of the body until the server is closed."""
+
+    body: bytes | str
+    status: int = 200
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+    pause: bool = False
+
+
+NO_METHOD = GrpcError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+SILENCE = object()
+"""No answer until the server is closed."""
+
+
+@dataclass
+class Stub:
+    """What a server is asked, in order, and what it answers by path (`/v1/...`, or a method's full name)."""
+
+    url: str
+    answers: dict[str, Any] = field(default_factory=dict)
+    requests: list[tuple[str, bytes]] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+    connections: set[Any] = field(default_factory=set)
+
+    @property
+    def paths(self) -> list[str]:
+        return [path for path, _ in self.requests]
+
+
+@contextlib.contextmanager
+def grpc_server() -> Iterator[Stub]:
+    stub = Stub("")
+
+    class Handler(grpc.GenericRpcHandler):
+        def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+            return grpc.unary_unary_rpc_method_handler(lambda body, context: answer(details, body, context))
+
+    def answer(details: grpc.HandlerCallDetails, body: bytes, context: grpc.ServicerContext) -> bytes:
+        stub.requests.append((details.method, body))
+        found = stub.answers.get(
+            details.method, GrpcError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+        )
+        if found is SILENCE:
+            stub.closing.wait()
+            return b""
+        if isinstance(found, GrpcError):
+            context.abort(found.code, found.message)
+        return found.SerializeToString() if isinstance(found, Message) else found
+
+    server = grpc.server(ThreadPoolExecutor(4), handlers=[Handler()], options=[("grpc.so_reuseport", 0)])
+    stub.url = f"grpc://{HOST}:{server.add_insecure_port(f'{HOST}:0')}"
+    server.start()
+    try:
+        yield stub
+    finally:
+        stub.closing.set()
+        server.stop(None).wait()
+
+
+@contextlib.contextmanager
+def http_server() -> Iterator[Stub]:
+    stub = Stub("")
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            stub.requests.append((self.path, body))
+            stub.connections.add(self.client_address)
+            found = stub.answers.get(self.path, NOT_TENSORFLOW_SERVING)
+            if found is SILENCE:
+                stub.closing.wait()
+            else:
+                self.send(found)
+
+        do_POST = do_GET  # noqa: N815
+
+        def send(self, answer: HttpAnswer) -> None:
+            body = answer.body.encode() if isinstance(answer.body, str) else answer.body
+            self.send_response(answer.status)
+            for name, value in answer.headers:
+                self.send_header(name, value)
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            half = len(body) // 2 if answer.pause else len(body)
+            self.wfile.write(body[:half])
+            if answer.pause:
+                stub.closing.wait()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            """Say nothing."""
+
+    server = ThreadingHTTPServer((HOST, 0), Handler)
+    server.daemon_threads = True
+    stub.url = f"http://{HOST}:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield stub
+    finally:
+        stub.closing.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+NOT_TENSORFLOW_SERVING = HttpAnswer(
+    "<!DOCTYPE HTML><html><head><title>404 Not Found</title>\n<style>h1 { color: red }</style></head>"
+    "<body><h1>Not Found</h1></body></html>",
+    404,
+    "text/html",
+)
+
+
+@contextlib.contextmanager
+def closed_port() -> Iterator[int]:
+    """A port that refuses connections: it is taken, and nobody listens."""
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        yield taken.getsockname()[1]
+
+
+@contextlib.contextmanager
+def raw_server(behave: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port where `behave` is given each connection, which is then closed."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                behave(self.request)
+
+    with socketserver.ThreadingTCPServer((HOST, 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
