@@ -41,7 +41,7 @@ class Request:
 
 
 class Servable:
-    """One loaded version of a model. Thread-safe; `close` only after the last run has returned.
+    """One loaded version of a model. Thread-safe.
 
     `batching` is whatever the batcher was given for this version at its load.
     """
@@ -58,6 +58,9 @@ class Servable:
         self._session = session
         self._calls: dict[tuple[str, tuple[str, ...]], Call] = {}
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._running = 0
+        self._closed = False
 
     @property
     def signature_def_map(self) -> Any:
@@ -87,10 +90,13 @@ class Servable:
         """Run a checked request; blocks for at most `timeout` seconds. StatusError by TensorFlow's code."""
         call = self._call(request.signature_name, request.outputs)
         signature = self.signatures[request.signature_name]
+        self._enter()
         try:
             results = call([request.inputs[alias] for alias in signature.inputs], timeout)
         except StatusError as error:
             raise _explained(error, signature, request.inputs) from error
+        finally:
+            self._leave()
         return dict(zip(request.outputs, results, strict=True))
 
     def run(
@@ -108,9 +114,26 @@ class Servable:
         return self.execute(self.check(signature_name, inputs, outputs), timeout)
 
     def close(self) -> None:
-        """Free the model's memory; nothing may run any more."""
-        self._calls.clear()
+        """Free the model's memory, after the runs under way have ended; no other begins."""
+        with self._idle:
+            self._closed = True
+            self._idle.wait_for(lambda: self._running == 0)
+            self._calls.clear()
         self._session.close()
+
+    def _enter(self) -> None:
+        # A caller that was cancelled lets go of its handle while its run is still under way in a thread, so
+        # that handles alone do not tell when the session may be destroyed.
+        with self._lock:
+            if self._closed:
+                raise StatusError(Code.UNAVAILABLE, "The model has been unloaded")
+            self._running += 1
+
+    def _leave(self) -> None:
+        with self._idle:
+            self._running -= 1
+            if self._closed:
+                self._idle.notify_all()
 
     def _call(self, name: str, outputs: tuple[str, ...]) -> Call:
         key = (name, outputs)
