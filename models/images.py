@@ -5,6 +5,7 @@ An image is uint8 [28, 28]: 0 is paper, 255 is ink.
 
 import io
 import math
+import tokenize
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ MAX_PIXELS = 50_000_000
 MAX_BYTES = 256 * 2**20
 EXPECTED = "expected images of grey values 0..255, uint8 (or floating) [28, 28] or [N, 28, 28]"
 RAMP = np.array(list(" .:-=+*#%@"))
+NOT_AN_ARRAY = (ValueError, OSError, EOFError, SyntaxError, MemoryError, tokenize.TokenError)
 NOT_A_PICTURE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError)
 
 Images = NDArray[np.uint8]
@@ -125,7 +127,7 @@ def text_art(image: Array) -> str:
 def _decode_npy(data: bytes, source: str) -> Images:
     try:
         array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, MemoryError) as error:
+    except NOT_AN_ARRAY as error:
         raise InputError(f"{source} is not a readable .npy file of numbers: {error}") from None
     try:
         images = whole_greys(check(array))

@@ -116,6 +116,12 @@ NOISE = np.random.default_rng(1).integers(0, 256, (64, 64), dtype=np.uint8)
         (png_header(60_000, 60_000), "too many pixels"),
         (npy(np.array([{}], dtype=object)), "not a readable .npy file of numbers: .*allow_pickle"),
         (npy(np.zeros((28, 28), np.uint8))[:300], "not a readable .npy"),
+        (npy(np.zeros((28, 28), np.uint8)).replace(b"(28, 28)", b"(28, 28("), "not a readable .npy"),
+        (npy(np.zeros((28, 28), np.uint8)).replace(b"(28, 28), }  ", b"(28, 10**9)}"), "not a readable .npy"),
+        (
+            npy(np.zeros((28, 28), np.uint8)).replace(b"(28, 28), }   ", b"(28, 10000), }"),
+            "not a readable .npy",
+        ),
         (npy(np.zeros((27, 28), np.uint8)), r"uint8\[1, 27, 28\]"),
         (npy(np.full((28, 28), 0.5)), "divided by 255"),
         (npy(np.full((28, 28), 2.5)), "grey values that are not whole"),
