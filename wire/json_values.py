@@ -105,7 +105,7 @@ def try_tensor(value: Any, dtype: int) -> Array | None:
     elements = _flatten(value, shape)
     if elements is None:
         return None
-    array = _convert(elements, dtype)
+    array = _convert(elements, set(map(type, elements)), dtype)
     return None if array is None else array.reshape(shape)
 
 
@@ -124,12 +124,11 @@ def _flatten(value: Any, shape: tuple[int, ...]) -> list[Any] | None:
         if elements and (set(map(type, elements)) != {list} or set(map(len, elements)) != {size}):
             return None
         elements = elements[0] if len(elements) == 1 else list(chain.from_iterable(elements))
-    return None if list in set(map(type, elements)) else elements
+    return elements
 
 
-def _convert(elements: list[Any], dtype: int) -> Array | None:
-    """Elements of one type as an array in one dimension, or None if one of them is of another."""
-    kinds = set(map(type, elements))
+def _convert(elements: list[Any], kinds: set[type], dtype: int) -> Array | None:
+    """Elements as an array in one dimension, or None if one of their `kinds` is not the data type's."""
     if dtype in _FLOATS:
         return _floats(elements, dtype) if kinds <= {int, float} else None
     if dtype in _INTEGERS:
@@ -145,7 +144,7 @@ def _floats(elements: list[Any], dtype: int) -> Array:
     kind = dtypes.find(dtype).numpy
     # Beyond the type's range are infinities and zeros, silently.
     with np.errstate(over="ignore", under="ignore"):
-        return np.array(elements, np.float64).astype(kind, copy=False)
+        return np.fromiter(elements, np.float64, len(elements)).astype(kind, copy=False)
 
 
 def _integers(elements: list[Any], dtype: int) -> Array | None:
@@ -198,7 +197,7 @@ def _element_fault(value: Any, dtype: int) -> StatusError | None:
         return StatusError(Code.UNIMPLEMENTED, f"Conversion of JSON Value: {dump(value)} to type: {name}")
     if dtype == dtypes.STRING and isinstance(value, str | dict):
         return _raised(_string, value)
-    if _convert([value], dtype) is not None:
+    if _convert([value], {type(value)}, dtype) is not None:
         return None
     return invalid(f"JSON Value: {dump(value)} Type: {type_name(value)} is not of expected type: {name}")
 

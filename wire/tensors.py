@@ -18,8 +18,20 @@ MAX_FILLED_BYTES = 256 * 2**20
 # NumPy's limit; TensorFlow's is 254.
 MAX_RANK = 64
 
-# The fields whose packed encoding is the array's own memory, with their tags (number << 3 | 2): protobuf's
-# parser and writer copy them whole, which is many times faster than a Python number each.
+_FIELD_TYPES = {
+    "float_val": np.float32,
+    "double_val": np.float64,
+    "int_val": np.int32,
+    "scomplex_val": np.float32,
+    "int64_val": np.int64,
+    "bool_val": np.bool_,
+    "dcomplex_val": np.float64,
+    "half_val": np.int32,
+    "uint32_val": np.uint32,
+    "uint64_val": np.uint64,
+}
+# The fields whose packed encoding is the array's own memory, with their numbers: protobuf's parser copies
+# it whole, which is many times faster than a Python number each.
 _RAW_FIELDS = {"float_val": 5, "double_val": 6, "scomplex_val": 9, "bool_val": 11, "dcomplex_val": 12}
 # The bit of a varint's byte that says that another follows.
 _MORE = 0x80
@@ -124,26 +136,13 @@ def _from_field(proto: Any, dtype: dtypes.DType) -> Array:
     field = getattr(proto, dtype.field)
     if dtype.number == dtypes.STRING:
         return _objects(list(field))
-    kind = dtype.numpy
-    if dtype.field in _RAW_FIELDS:
-        return _raw(type(proto)(), dtype.field, field, kind)
+    # Newer versions of protobuf hand over the field's memory in one piece here.
+    values: Array = np.array(field, _FIELD_TYPES[dtype.field])
     if dtype.field == "half_val":
-        return np.fromiter(field, np.int32, len(field)).astype(np.uint16).view(kind)
-    if dtype.field == "int_val":
-        return np.fromiter(field, np.int32, len(field)).astype(kind, copy=False)
-    return np.fromiter(field, kind, len(field))
-
-
-def _raw(scratch: Any, name: str, field: Any, kind: np.dtype[Any]) -> Array:
-    """The elements of a packed field, read from the end of a message that has nothing else in it."""
-    if not field:
-        return np.empty(0, kind)
-    getattr(scratch, name).MergeFrom(field)
-    data = scratch.SerializeToString()
-    width = kind.itemsize // 2 if kind.kind == "c" else kind.itemsize
-    if len(field) * width % kind.itemsize:
-        raise _invalid(f"{name} has {len(field)} values; expected real and imaginary parts in turn")
-    return np.frombuffer(data, kind, offset=len(data) - len(field) * width)
+        return values.astype(np.uint16).view(dtype.numpy)
+    if values.size % 2 and dtype.numpy.kind == "c":
+        raise _invalid(f"{dtype.field} has {values.size} values; expected real and imaginary parts in turn")
+    return values.view(dtype.numpy) if dtype.numpy.kind == "c" else values.astype(dtype.numpy, copy=False)
 
 
 def _merge_raw(proto: Any, number: int, array: Array) -> None:
