@@ -219,6 +219,7 @@ MODEL = Model(
         batch_size=512,
         validation=10_000,
     ),
+    source_accuracy=0.883,
     build=build,
     fit_form=FitForm(build=build_on_tokens, inputs=distinct_tokens, transfer=transfer),
     signatures=signatures,

@@ -176,6 +176,7 @@ MODEL = Model(
         epochs=5,
         batch_size=128,
     ),
+    source_accuracy=0.9785,
     build=build,
     signatures=signatures,
 )

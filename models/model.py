@@ -236,7 +236,8 @@ class Model:
     its images, a text into itself), `read_bytes(data, source)` the contents of a file or of standard input,
     named in messages by `source`, and `show` one raw input into a few lines for a terminal.
 
-    For training. `build(hidden)` makes the network that is exported: a Keras model from the tensor of
+    For training. `source_accuracy` is the accuracy on the test set that the recipe's source states (0..1).
+    `build(hidden)` makes the network that is exported: a Keras model from the tensor of
     `serving_default` to its output. `fit_form`, where there is one, is another form of the same network that
     is faster to fit. `signatures(network, vocabulary)` makes the further entries of the SavedModel.
     """
@@ -254,6 +255,7 @@ class Model:
     show: Show
     dataset: Dataset
     recipe: Recipe
+    source_accuracy: float | None = None
     build: Callable[[tuple[int, ...]], keras.Model]
     fit_form: FitForm | None = None
     signatures: Callable[[keras.Model, Vocabulary | None], Entries]
