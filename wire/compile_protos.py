@@ -3,8 +3,9 @@
 Needs grpcio-tools (the extra `dev`); what it writes is committed, so that nothing else does.
 """
 
+import subprocess
+import sys
 import tempfile
-from importlib import resources
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorSet
@@ -47,17 +48,13 @@ _SCALARS = {
 
 def descriptor_set() -> bytes:
     """The serialized FileDescriptorSet of all the .proto files and what they import."""
-    from grpc_tools import protoc  # type: ignore[import-untyped]
-
     protos = HERE / "protos"
     names = sorted(path.name for path in protos.glob("*.proto"))
-    well_known = resources.files("grpc_tools") / "_proto"
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch, "set")
-        paths = [f"--proto_path={protos}", f"--proto_path={well_known}"]
-        code = protoc.main(["protoc", *paths, "--include_imports", f"--descriptor_set_out={out}", *names])
-        if code:
-            raise SystemExit(code)
+        # A process of its own: the compiler crashes in one that has loaded TensorFlow.
+        command = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={protos}", "--include_imports"]
+        subprocess.run([*command, f"--descriptor_set_out={out}", *names], check=True)  # noqa: S603
         return out.read_bytes()
 
 
