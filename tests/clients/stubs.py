@@ -17,6 +17,8 @@ import grpc
 from google.protobuf.message import Message
 
 HOST = "127.0.0.1"
+# TensorFlow Serving too takes messages of any length.
+OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1))
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def grpc_server() -> Iterator[Stub]:
             context.abort(found.code, found.message)
         return found.SerializeToString() if isinstance(found, Message) else found
 
-    server = grpc.server(ThreadPoolExecutor(4), handlers=[Handler()], options=[("grpc.so_reuseport", 0)])
+    server = grpc.server(ThreadPoolExecutor(4), handlers=[Handler()], options=OPTIONS)
     stub.url = f"grpc://{HOST}:{server.add_insecure_port(f'{HOST}:0')}"
     server.start()
     try:

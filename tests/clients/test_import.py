@@ -1,0 +1,61 @@
+"""What importing the clients costs: nothing heavy before it is needed, and never TensorFlow."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.clients import exchanges
+from tests.clients.stubs import Stub
+
+THIRD_PARTY = """
+import importlib.metadata, json, sys
+known = importlib.metadata.packages_distributions()
+loaded = {name.partition(".")[0] for name in sys.modules}
+print(json.dumps(sorted(name for name in loaded if name in known and not name.startswith("_"))))
+"""
+BASE = {"numpy", "google", "orjson", "clients", "models", "wire"}
+# What grpc and httpx bring along; both look for their own tools and command lines too, and load those.
+OF_GRPC = {"typing_extensions", "grpc_health", "grpc_reflection", "grpc_tools"}
+OF_HTTPX = {"anyio", "certifi", "h11", "httpcore", "idna", "sniffio", "typing_extensions"}
+OF_HTTPX |= {"click", "markdown_it", "mdurl", "pygments", "rich"}
+# What `sitecustomize` hooks and editable installs of the environment load before any program.
+OF_ENVIRONMENT = {"distutils", "_distutils_hack", "setuptools", "pkg_resources"}
+
+
+def loaded_by(program: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", program + THIRD_PARTY], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stdout)) - OF_ENVIRONMENT
+
+
+def test_import_loads_only_what_every_client_needs() -> None:
+    assert loaded_by("import clients") <= BASE
+
+
+@pytest.mark.parametrize(
+    ("fixture", "allowed"),
+    [
+        ("grpc_stub", {"grpc", *OF_GRPC}),
+        (
+            "http_stub",
+            {"httpx", *OF_HTTPX},
+        ),
+    ],
+)
+def test_prediction_loads_one_protocol_and_no_tensorflow(
+    request: pytest.FixtureRequest, fixture: str, allowed: set[str]
+) -> None:
+    stub: Stub = request.getfixturevalue(fixture)
+    exchanges.answer_metadata(stub, "imdb")
+    exchanges.answer_outputs(stub, "imdb", {"probability": [[0.75]]}, "[[0.75]]")
+    program = f"""
+from clients import connect
+with connect({stub.url!r}) as client:
+    assert client.predict("imdb", "A wonderful film").label == "positive"
+"""
+    loaded = loaded_by(program)
+    assert "tensorflow" not in loaded
+    assert loaded <= BASE | allowed

@@ -1,0 +1,134 @@
+"""What happens on the way: no server, a silent one, a dying one, and connections that are used again."""
+
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from clients import ClientError, DeadlineExceeded, GrpcClient, Refused, RestClient, Unreachable, connect
+from models.model import InputError
+from tests.clients import exchanges, stubs
+from tests.clients.stubs import SILENCE, HttpAnswer, Stub
+from wire.errors import Code
+
+IMAGE = np.zeros((28, 28), np.uint8)
+PLACES = (exchanges.PREDICT, exchanges.STATUS, "/v1/models/mnist", "/v1/models/mnist:predict")
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_port_where_nobody_listens_is_unreachable(scheme: str) -> None:
+    with (
+        stubs.closed_port() as port,
+        connect(f"{scheme}://127.0.0.1:{port}") as client,
+        pytest.raises(Unreachable, match=f"{scheme}://127.0.0.1:{port} is not available") as unreachable,
+    ):
+        client.status("mnist")
+    assert unreachable.value.exit_code == 5
+    assert unreachable.value.code is Code.UNAVAILABLE
+
+
+def test_silent_server_is_given_up_after_the_timeout(stub: Stub) -> None:
+    stub.answers.update(dict.fromkeys(PLACES, SILENCE))
+    with connect(stub.url) as client, pytest.raises(DeadlineExceeded, match=r"within 0\.2 s") as exceeded:
+        client.predict("mnist", IMAGE, timeout=0.2)
+    assert exceeded.value.exit_code == 5
+
+
+def test_timeout_of_the_client_holds_where_a_call_has_none(stub: Stub) -> None:
+    stub.answers.update(dict.fromkeys(PLACES, SILENCE))
+    with connect(stub.url, timeout=0.25) as client, pytest.raises(DeadlineExceeded, match=r"within 0\.25 s"):
+        client.status("mnist")
+
+
+def test_answer_that_stops_halfway_is_given_up_after_the_timeout(http_stub: Stub) -> None:
+    http_stub.answers["/v1/models/mnist"] = HttpAnswer('{"model_version_status": []}', pause=True)
+    with RestClient(http_stub.url) as client, pytest.raises(DeadlineExceeded):
+        client.status("mnist", timeout=0.2)
+
+
+def test_answer_that_never_ends_is_given_up_after_the_timeout() -> None:
+    """Every byte comes soon after the last, so that no single read takes long."""
+    done = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while not done.wait(0.01):
+            connection.sendall(b" ")
+
+    with stubs.raw_server(drip) as port, RestClient(f"127.0.0.1:{port}") as client:
+        with pytest.raises(DeadlineExceeded):
+            client.status("mnist", timeout=0.3)
+        done.set()
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+def test_timeout_that_is_none_is_refused(timeout: float) -> None:
+    with pytest.raises(InputError, match="expected seconds above 0"):
+        RestClient(timeout=timeout)
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_server_that_dies_before_its_answer_is_unreachable(scheme: str) -> None:
+    def hang_up(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+
+    with (
+        stubs.raw_server(hang_up) as port,
+        connect(f"{scheme}://127.0.0.1:{port}") as client,
+        pytest.raises(Unreachable),
+    ):
+        client.status("mnist")
+
+
+def test_server_that_dies_amid_its_answer_is_unreachable() -> None:
+    def die(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"model_version_status"')
+
+    with (
+        stubs.raw_server(die) as port,
+        RestClient(f"127.0.0.1:{port}") as client,
+        pytest.raises(Unreachable),
+    ):
+        client.status("mnist")
+
+
+def test_client_of_the_other_protocol_says_that_the_server_is_none(grpc_stub: Stub, http_stub: Stub) -> None:
+    with RestClient(grpc_stub.url.replace("grpc", "http")) as rest, pytest.raises(Unreachable):
+        rest.status("mnist")
+    with GrpcClient(http_stub.url.replace("http", "grpc")) as client, pytest.raises(ClientError):
+        client.status("mnist")
+
+
+def test_connection_is_used_again(http_stub: Stub) -> None:
+    with RestClient(http_stub.url) as client:
+        for _ in range(3):
+            with pytest.raises(Refused):
+                client.status("mnist")
+    assert len(http_stub.requests) == 3
+    assert len(http_stub.connections) == 1
+
+
+def test_tensors_larger_than_grpcs_own_limit_travel(grpc_stub: Stub) -> None:
+    large = np.zeros((2, 1 << 20), np.float32)
+    exchanges.answer_outputs(grpc_stub, "large", {"y": large}, "", as_content=True)
+    with GrpcClient(grpc_stub.url) as client:
+        assert client.predict("large", {"x": large})["y"].shape == large.shape
+
+
+def test_threads_share_a_client(stub: Stub) -> None:
+    exchanges.answer_status(stub, "mnist", [(1, "AVAILABLE", "OK", "")])
+    with connect(stub.url) as client, ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: client.status("mnist")[0].version, range(32)))
+    assert answers == [1] * 32
+
+
+def test_closed_client_says_so(stub: Stub) -> None:
+    with connect(stub.url) as client:
+        client.close()
+        with pytest.raises(RuntimeError, match="is closed"):
+            client.status("mnist")
+    assert stub.requests == []
