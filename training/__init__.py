@@ -1,1 +1,1 @@
-"""training."""
+"""Batch jobs: data in, one published version of a model out. See `training.job`."""

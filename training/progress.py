@@ -1,0 +1,70 @@
+"""How a job tells what it is doing: lines, and a bar where a person is watching."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+import click
+
+Advance = Callable[[str], None]
+"""Tells that one more step is done, with a few words on how it went."""
+
+
+class Progress(Protocol):
+    """What a job reports to."""
+
+    def line(self, text: str) -> None:
+        """Report one fact."""
+
+    def steps(self, title: str, total: int) -> AbstractContextManager[Advance]:
+        """Begin a piece of work of so many steps; the value is called after each."""
+
+
+class Silent:
+    """Reports nothing."""
+
+    def line(self, text: str) -> None:
+        """Drop the line."""
+
+    @contextmanager
+    def steps(self, title: str, total: int) -> Iterator[Advance]:
+        """Drop the steps."""
+        yield lambda _: None
+
+
+class Lines:
+    """Reports plain lines on standard error: for logs."""
+
+    def line(self, text: str) -> None:
+        """Write one line."""
+        click.echo(text, err=True)
+
+    @contextmanager
+    def steps(self, title: str, total: int) -> Iterator[Advance]:
+        """Write a line for each step, with its number."""
+        done = 0
+
+        def advance(note: str) -> None:
+            nonlocal done
+            done += 1
+            self.line(f"{title} {done}/{total}: {note}")
+
+        yield advance
+
+
+class Bars(Lines):
+    """Reports on a terminal: the steps of a piece of work are one bar that grows."""
+
+    @contextmanager
+    def steps(self, title: str, total: int) -> Iterator[Advance]:
+        """Draw a bar, the last step's note behind it."""
+        with click.progressbar(
+            length=total, label=title, file=sys.stderr, item_show_func=str, show_eta=False, width=24
+        ) as bar:
+            yield lambda note: bar.update(1, note)
+
+
+def to_stderr() -> Progress:
+    """Return what suits standard error: bars on a terminal, else lines."""
+    return Bars() if sys.stderr.isatty() else Lines()
