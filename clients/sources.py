@@ -67,16 +67,15 @@ def _stream(model: Model, stream: BinaryIO, name: str) -> Iterator[Source]:
 
 def _blocks(first: bytes, stream: BinaryIO) -> Iterator[bytes]:
     """Cut a stream into blocks of whole lines."""
-    rest = b""
+    parts: list[bytes] = []
     for data in chain([first], iter(lambda: stream.read(BLOCK), b"")):
         lines, newline, tail = data.rpartition(b"\n")
         if newline:
-            yield rest + lines + newline
-            rest = tail
-        else:
-            rest += tail
-    if rest:
-        yield rest
+            yield b"".join([*parts, lines, newline])
+            parts.clear()
+        parts.append(tail)
+    if last := b"".join(parts):
+        yield last
 
 
 def _named(model: Model, inputs: Any, name: str) -> Iterator[Source]:

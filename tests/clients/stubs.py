@@ -47,7 +47,10 @@ SILENCE = object()
 
 @dataclass
 class Stub:
-    """What a server is asked, in order, and what it answers by path (`/v1/...`, or a method's full name)."""
+    """What a server is asked, in order, and what it answers by path (`/v1/...`, or a method's full name).
+
+    An answer is a message, an HttpAnswer, an error, SILENCE, or a function from the body to one of these.
+    """
 
     url: str
     answers: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +76,8 @@ def grpc_server() -> Iterator[Stub]:
         found = stub.answers.get(
             details.method, GrpcError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         )
+        if callable(found):
+            found = found(body)
         if found is SILENCE:
             stub.closing.wait()
             return b""
@@ -102,6 +107,8 @@ def http_server() -> Iterator[Stub]:
             stub.requests.append((self.path, body))
             stub.connections.add(self.client_address)
             found = stub.answers.get(self.path, NOT_TENSORFLOW_SERVING)
+            if callable(found):
+                found = found(body)
             if found is SILENCE:
                 stub.closing.wait()
             else:
