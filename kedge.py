@@ -8,12 +8,23 @@ refused the model, 5 the server cannot be reached or did not answer in time, 6 t
 130 interrupted, 143 terminated.
 """
 
+from __future__ import annotations
+
 import importlib
 import os
+import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from models.model import Model
+    from training.data import LoadedData
+    from training.result import JobResult
 
 # Where each command is, and the line that `kedge --help` shows without importing it.
 COMMANDS = {
@@ -103,6 +114,127 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"kedge: {error}", err=True)
         return int(exit_code)
     return outcome if isinstance(outcome, int) else 0
+
+
+@click.command(short_help="Train both models, serve them, ask them over gRPC and REST; then stop.")
+@click.option(
+    "--data-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    envvar=["KEDGE_DEMO_DATA_DIR", "KEDGE_DATA_DIR"],
+    show_envvar=True,
+    help="Where the data files are; else Keras's cache, else they are downloaded into it.",
+)
+@click.option("--sample", is_flag=True, help="Train on the small built-in sample.")
+@click.option(
+    "--model-store",
+    type=click.Path(path_type=Path),
+    default=Path("model_store"),
+    show_default=True,
+    help="Where the versions are published, as MODEL/VERSION.",
+)
+def demo(data_dir: Path | None, sample: bool, model_store: Path) -> None:
+    """Show the whole path on this machine.
+
+    Trains every model, publishes a version of each, serves them with the embedded server on free ports, asks
+    it about test examples over gRPC and over REST, and stops it. Without real data it takes the built-in
+    sample, and says so.
+    """
+    from serving import embedded
+    from training.command_line import ending_on_signals
+    from training.quiet import import_tensorflow
+
+    with ending_on_signals():
+        import_tensorflow()
+        lessons = [_train(name, data_dir, sample, model_store) for name in catalogue_names()]
+        click.echo("\nstarting the embedded server", err=True)
+        with embedded.running([f"--model_store_root={model_store}"]) as server:
+            urls = (f"grpc://127.0.0.1:{server.grpc_port}", f"http://127.0.0.1:{server.rest_port}")
+            click.echo(f"serving on {' and '.join(urls)}\n", err=True)
+            for lesson in lessons:
+                _ask(lesson, urls)
+    _report(lessons)
+    click.echo(_next_steps(model_store))
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A model that the demo has trained, with the test set that it was measured on."""
+
+    model: Model
+    result: JobResult
+    data: LoadedData
+
+
+def catalogue_names() -> tuple[str, ...]:
+    """Return the models of the demo: all that there are."""
+    from models import catalogue
+
+    return catalogue.names()
+
+
+def _train(name: str, data_dir: Path | None, sample: bool, model_store: Path) -> Lesson:
+    from models import catalogue
+    from training import data, job
+    from training.errors import DataError
+    from training.progress import to_stderr
+
+    model, progress = catalogue.find(name), to_stderr()
+    try:
+        loaded = data.load(model.dataset, data_dir=data_dir, sample=sample, progress=progress)
+    except DataError as error:
+        if data_dir is not None:
+            raise
+        click.echo(f"{name}: using the built-in sample, for {error}", err=True)
+        loaded = data.load(model.dataset, sample=True)
+    options = job.JobOptions(model=model, model_store=model_store, data_dir=data_dir, sample=loaded.sample)
+    return Lesson(model, job.train(options, progress), loaded)
+
+
+def _ask(lesson: Lesson, urls: Sequence[str]) -> None:
+    """Ask about a few test examples over each protocol, and show them with the answers."""
+    import numpy as np
+
+    import clients
+
+    model, test = lesson.model, lesson.data.splits.test
+    # The first example of each of the first labels: not three times the same digit.
+    rows = [int(np.flatnonzero(test.labels == label)[0]) for label in range(min(3, len(model.labels)))]
+    instances = [test.inputs[row] for row in rows]
+    answers = {}
+    for url in urls:
+        with clients.connect(url) as client:
+            answers[url.partition(":")[0]] = client.predict(model.name, instances)
+    click.echo(f"{model.title}, version {lesson.result.version}\n")
+    for place, (row, instance) in enumerate(zip(rows, instances, strict=True)):
+        click.echo(model.show(instance, lesson.data.splits.vocabulary))
+        click.echo(f"  true label          {model.labels[test.labels[row]]}")
+        for protocol, predictions in answers.items():
+            answer = predictions[place]
+            click.echo(f"  asked over {protocol:<4}     {answer.label}, probability {answer.probability:.4f}")
+        click.echo()
+
+
+def _report(lessons: Sequence[Lesson]) -> None:
+    """Show the accuracies beside those of the recipes' source."""
+    click.echo(f"{'':<8}{'accuracy':>10}{'source':>10}{'seconds':>10}")
+    for lesson in lessons:
+        source, result = lesson.model.source_accuracy, lesson.result
+        click.echo(
+            f"{lesson.model.name:<8}{result.accuracy:>10.4f}{source or '-':>10}"
+            f"{sum(result.seconds.values()):>10.1f}"
+            + ("  on the sample, which the source's does not compare with" if result.sample else "")
+        )
+
+
+def _next_steps(model_store: Path) -> str:
+    command = "kedge" if shutil.which("kedge") else os.path.relpath(sys.argv[0])
+    return f"""
+To go on by hand, in one terminal and then in another:
+  {command} serve --model_store_root={model_store}
+  {command} predict imdb "one of the best films of the year"
+  curl -d '{{"signature_name": "text", "instances": ["a dull film"]}}' \\
+    http://localhost:8501/v1/models/imdb:predict
+"""
 
 
 if __name__ == "__main__":

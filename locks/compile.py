@@ -15,7 +15,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "dev": ("dev",),
     "demo": ("training", "serving"),
     "training": ("training",),
-    "serving": ("serving",),
+    "serving": ("serving", "tracing"),
     "clients": (),
 }
 
