@@ -95,13 +95,12 @@ def _members(value: Any, form: str, outputs: Mapping[str, TensorInfo] | None) ->
     """The outputs of an answer by name; of two and more, each row or the whole is an object."""
     if outputs is not None and len(outputs) == 1:
         return dict.fromkeys(outputs, value)
-    rows = value if form == "predictions" else [value]
-    if not rows and outputs is not None:
-        return {name: [] for name in outputs}
-    if not rows or not all(_is_named(row) for row in rows):
-        if outputs is not None:
-            raise ValueError(f"expected an object with the outputs {', '.join(outputs)}, came {dump(value)}")
+    rows = value if form == "predictions" and isinstance(value, list) else [value]
+    named = all(map(_is_named, rows))
+    if outputs is None and not (rows and named):
         return {form: value}
+    if outputs is not None and not named:
+        raise ValueError(f"expected an object with the outputs {', '.join(outputs)}, came {dump(value)}")
     names = rows[0] if outputs is None else outputs
     missing = [name for name in names if not all(name in row for row in rows)]
     if missing:
