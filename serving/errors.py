@@ -200,5 +200,10 @@ def did_not_become_available(failures: Iterable[tuple[str, int | None, StatusErr
     return StatusError(Code.UNKNOWN, f"{len(parts)} model(s) did not become available: {{{''.join(parts)}}}")
 
 
+def still_loading(names: Iterable[str], seconds: float) -> StatusError:
+    """A reload has waited long enough for its new models; they are still being loaded."""
+    return StatusError(Code.DEADLINE_EXCEEDED, f"Still loading after {seconds:g} s: {{{_joined(names)}}}")
+
+
 def _joined(names: Iterable[str]) -> str:
     return ",".join(sorted(names))

@@ -1,0 +1,387 @@
+"""The versions of all models: found, loaded, put in service, taken out again, and handed to requests.
+
+One thread looks at the disk and decides, loads and unloads have threads of their own, and requests only read
+a table that is replaced as a whole. So neither a slow load nor a missing path holds up anything else.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from serving import errors
+from serving.batching_parameters import CPUS
+from serving.config_files import ModelConfig
+from serving.handles import Handle, Holding
+from serving.in_service import InService
+from serving.loading import Loader, RetryPolicy
+from serving.model_state import Model, Version
+from serving.policy import Load
+from serving.servable import Servable
+from serving.session import status_of
+from serving.source import Source, fingerprint
+from serving.states import State, VersionStatus
+from wire.errors import Code, StatusError
+
+__all__ = ["Handle", "Lifecycle", "LifecycleObserver", "State", "Unobserved", "VersionStatus"]
+
+_log = logging.getLogger(__name__)
+
+
+class LifecycleObserver(Protocol):
+    """Is told, on any thread, what happens to versions. It must not block, nor call the lifecycle."""
+
+    def state_changed(self, name: str, version: int, state: State) -> None:
+        """A version has come to a state."""
+
+    def load_ended(self, name: str, path: Path, seconds: float, error: StatusError | None) -> None:
+        """An attempt to load a version has ended."""
+
+
+class Unobserved:
+    """An observer that looks away."""
+
+    def state_changed(self, name: str, version: int, state: State) -> None:
+        """Look away."""
+
+    def load_ended(self, name: str, path: Path, seconds: float, error: StatusError | None) -> None:
+        """Look away."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What is looked at again and again.
+
+    `poll_seconds` between two looks for versions: 0 is once, and after a reload; negative is after a reload
+    only. `store_root` is a directory all of whose models are served besides the configured ones.
+    `read_configs` reads the configuration anew every `config_seconds` (0: never); what it gives is applied
+    when it differs from what it gave before, so that a reload by request stays until the file changes.
+    """
+
+    poll_seconds: float = 1.0
+    store_root: Path | None = None
+    read_configs: Callable[[], Sequence[ModelConfig]] | None = None
+    config_seconds: float = 0.0
+
+
+class Lifecycle:
+    """Owns the versions of the configured models. Thread-safe.
+
+    `start` runs it in a thread until `stop`; without it `step` does one round, as tests do.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[ModelConfig],
+        load: Loader,
+        *,
+        watch: Watch | None = None,
+        retries: RetryPolicy | None = None,
+        load_threads: int = 0,
+        observer: LifecycleObserver | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        executor: Executor | None = None,
+    ) -> None:
+        self._load_servable = load
+        self._watch = watch or Watch()
+        self._retries = retries or RetryPolicy()
+        self._observer = observer or Unobserved()
+        self._clock = clock
+        self._loads = executor or ThreadPoolExecutor(load_threads or 4 * CPUS, thread_name_prefix="load")
+        self._unloads = executor or ThreadPoolExecutor(CPUS, thread_name_prefix="unload")
+        self._source = Source()
+        self._changed = threading.Condition()
+        self._models: dict[str, Model] = {}
+        self._discovered: tuple[ModelConfig, ...] = ()
+        self._configs: tuple[ModelConfig, ...] = ()
+        self._file_configs = tuple(configs)
+        self._in_service = InService()
+        self._next_scan: float | None = None
+        self._next_read = clock() + self._watch.config_seconds
+        self._woken = self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._apply(configs)
+        if self._watch.poll_seconds < 0:
+            self._next_scan = None
+
+    def start(self) -> None:
+        """Begin to look for versions and load them; returns at once."""
+        self._thread = threading.Thread(target=self._run, name="lifecycle", daemon=True)
+        self._thread.start()
+
+    def stop(self, grace: float | None = 30.0) -> None:
+        """Take everything out of service and free it.
+
+        Waits for loads under way, and `grace` seconds for requests that still hold a version.
+        """
+        with self._changed:
+            self._stopping = True
+            self._wake()
+        if self._thread is not None:
+            self._thread.join()
+        with self._changed:
+            for model in self._models.values():
+                for version in model.versions.values():
+                    if version.state == State.AVAILABLE:
+                        self._unload(model, version)
+        self._loads.shutdown(cancel_futures=True)
+        self._wait_for(lambda: not any(model.holds() for model in self._models.values()), grace)
+        self._unloads.shutdown()
+
+    def handle(self, name: str, version: int | None = None, label: str | None = None) -> Handle:
+        """Hold a version of a model for one request: the one named, the label's, or else the latest.
+
+        The result is a context manager; the version is not destroyed before it is left. Cheap enough for the
+        event loop. StatusError: NOT_FOUND, or INVALID_ARGUMENT for an unknown label, as in the contract.
+        """
+        return self._in_service.handle(name, version, label)
+
+    def status(self, name: str, version: int | None = None) -> list[VersionStatus]:
+        """Every version of a model ever seen, newest first, or just one; StatusError (NOT_FOUND)."""
+        with self._changed:
+            model = self._models.get(name)
+            known = dict(model.versions) if model is not None else {}
+            if version is not None:
+                known = {number: each for number, each in known.items() if number == version}
+            if not known:
+                raise errors.status_not_found(name, version)
+            return [known[number].status() for number in sorted(known, reverse=True)]
+
+    def statuses(self) -> Mapping[str, list[VersionStatus]]:
+        """The versions of every model that is configured or was, newest first; none where none was seen."""
+        with self._changed:
+            return {
+                name: [each.status() for _, each in sorted(model.versions.items(), reverse=True)]
+                for name, model in sorted(self._models.items())
+            }
+
+    def labels(self, name: str) -> Mapping[str, int]:
+        """The version that each label of a model stands for now; empty for an unknown model."""
+        return self._in_service.labels(name)
+
+    def ready(self) -> bool:
+        """Whether every configured model has an available version; with a store root, one model at least."""
+        with self._changed:
+            configured = [model for model in self._models.values() if model.config is not None]
+            served = all(self._in_service.serves(model.name) for model in configured)
+            return served and (bool(configured) or self._watch.store_root is None)
+
+    def settle(self, timeout: float | None = None) -> bool:
+        """Wait until every configured model has an available version, or it is known why not yet."""
+        return self._wait_for(lambda: self._came_out(self._models), timeout)
+
+    def reload(self, configs: Sequence[ModelConfig], timeout: float | None = 300.0) -> None:
+        """Serve these models instead, and wait until the new ones among them have come out.
+
+        Acts at once, also with polling off. StatusError: UNKNOWN when a new model is missing or its first
+        attempt failed, DEADLINE_EXCEEDED when one still loads after `timeout` seconds. The configuration is
+        in force all the same, and attempts go on.
+        """
+        new = self._apply(configs)
+        if not self._wait_for(lambda: self._came_out(new), timeout):
+            raise errors.still_loading(new, timeout or 0.0)
+        with self._changed:
+            failures = [self._models[name].failure() for name in sorted(new)]
+        if any(failures):
+            raise errors.did_not_become_available(failure for failure in failures if failure)
+
+    def step(self) -> float | None:
+        """Look at what is due, decide and act, once. Seconds until the next is due; None: not by time."""
+        self._read_configs()
+        self._scan()
+        with self._changed:
+            self._act()
+            return self._pause()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                pause = self.step()
+            except Exception:  # noqa: BLE001 - what is in service stays, and the next round may be better.
+                _log.exception("the lifecycle's round failed")
+                pause = 1.0
+            with self._changed:
+                self._changed.wait_for(lambda: self._woken, pause)
+                self._woken = False
+                if self._stopping:
+                    return
+
+    def _wait_for(self, predicate: Callable[[], bool], timeout: float | None) -> bool:
+        with self._changed:
+            return self._changed.wait_for(predicate, timeout)
+
+    def _wake(self) -> None:
+        """Under the lock: have a round soon, and everybody look again who waits for a change."""
+        self._woken = True
+        self._changed.notify_all()
+
+    def _came_out(self, names: Iterable[str]) -> bool:
+        return all(self._models[name].outcome() is not None for name in names)
+
+    def _apply(self, configs: Sequence[ModelConfig]) -> frozenset[str]:
+        """Put a configuration in force; the names that were not configured before."""
+        with self._changed:
+            self._configs = tuple(configs)
+            return self._configure()
+
+    def _configure(self) -> frozenset[str]:
+        wanted = {config.name: config for config in (*self._discovered, *self._configs)}
+        configured = {name for name, model in self._models.items() if model.config is not None}
+        for name in configured - wanted.keys():
+            self._models[name].remove()
+            self._publish(self._models[name])
+        for name, config in wanted.items():
+            model = self._models.setdefault(name, Model(name))
+            model.configure(config)
+            self._publish(model)
+        self._next_scan = self._clock()
+        self._wake()
+        return frozenset(wanted.keys() - configured)
+
+    def _publish(self, model: Model) -> None:
+        if model.config is None and not model.available():
+            self._in_service.withdraw(model.name)
+        else:
+            labels = model.config.labels if model.config is not None else {}
+            self._in_service.publish(model.name, model.available(), labels)
+
+    def _read_configs(self) -> None:
+        """Apply what the configuration file says, when it says something new."""
+        read, now = self._watch.read_configs, self._clock()
+        if read is None or self._watch.config_seconds <= 0 or now < self._next_read:
+            return
+        self._next_read = now + self._watch.config_seconds
+        try:
+            configs = tuple(read())
+        except StatusError as error:
+            self._source.tell(f"the model configuration is left as it is: {error.message}")
+            return
+        if configs != self._file_configs:
+            self._file_configs = configs
+            self._apply(configs)
+
+    def _scan(self) -> None:
+        """Look at the disk, if that is due, without the lock."""
+        poll = self._watch.poll_seconds
+        with self._changed:
+            if self._next_scan is None or self._clock() < self._next_scan:
+                return
+        self._discover()
+        with self._changed:
+            self._next_scan = self._clock() + poll if poll > 0 else None
+            configs = [model.config for model in self._models.values() if model.config is not None]
+            failing = [(model, each) for model in self._models.values() for each in model.failing()]
+        found = [(config, self._source.look(config)) for config in configs]
+        changed = [(model, each) for model, each in failing if fingerprint(each.path) != each.fingerprint]
+        with self._changed:
+            for config, present in found:
+                self._models[config.name].found(config, present)
+            for model, version in changed:
+                model.changed(version, self._clock())
+            self._changed.notify_all()
+
+    def _discover(self) -> None:
+        root = self._watch.store_root
+        discovered = self._source.models(root) if root is not None else ()
+        with self._changed:
+            if discovered is not None and discovered != self._discovered:
+                self._discovered = discovered
+                self._configure()
+
+    def _act(self) -> None:
+        """Begin whatever the policy says, and the attempts that are due."""
+        now = self._clock()
+        for model in list(self._models.values()):
+            for version in model.due(now):
+                self._begin_load(model, version)
+            while (action := model.next_action()) is not None:
+                version = model.versions[action.version]
+                if isinstance(action, Load):
+                    self._begin_load(model, version)
+                else:
+                    self._unload(model, version)
+
+    def _begin_load(self, model: Model, version: Version) -> None:
+        version.retry_at = None
+        self._move(model, version, State.LOADING)
+        self._loads.submit(self._attempt, model, version)
+
+    def _attempt(self, model: Model, version: Version) -> None:
+        """On a thread: load a version, and put it in service when it is still wanted."""
+        started = time.monotonic()
+        files = fingerprint(version.path)
+        servable, failure = None, None
+        try:
+            servable = self._load_servable(version.path)
+        except Exception as error:  # noqa: BLE001 - a loader's fault is the version's, and told in its status.
+            failure = status_of(error)
+        self._observer.load_ended(model.name, version.path, time.monotonic() - started, failure)
+        with self._changed:
+            version.fingerprint = files
+            if servable is not None:
+                self._loaded(model, version, servable)
+            elif failure is not None:
+                self._failed(model, version, failure)
+            self._wake()
+
+    def _loaded(self, model: Model, version: Version, servable: Servable) -> None:
+        if self._stopping or not version.aspired:
+            self._unloads.submit(servable.close)
+            version.ended(StatusError(Code.CANCELLED, "Loading of servable cancelled"))
+            self._observer.state_changed(model.name, version.number, State.END)
+            return
+        version.error = None
+        version.holding = Holding(model.name, version.number, servable)
+        self._publish(model)
+        self._move(model, version, State.AVAILABLE)
+
+    def _failed(self, model: Model, version: Version, failure: StatusError) -> None:
+        version.failed(failure, self._retries, self._clock())
+        _log.warning(
+            "model %s version %d, attempt %d to load it failed: %s: %s; %s",
+            model.name, version.number, version.failures, failure.code.name, failure.message,
+            "given up until its files change" if version.retry_at is None else "will be tried again",
+        )  # fmt: skip
+        if version.state == State.END:
+            self._observer.state_changed(model.name, version.number, State.END)
+
+    def _unload(self, model: Model, version: Version) -> None:
+        holding = version.holding
+        self._move(model, version, State.UNLOADING)
+        self._publish(model)
+        if holding is not None:
+            holding.drain(lambda: self._give_up(model, version, holding))
+
+    def _give_up(self, model: Model, version: Version, holding: Holding) -> None:
+        """Nobody holds a version any longer, whoever was last: leave the rest to a thread."""
+        # After the end of the grace in `stop` there is none, and the process is about to end.
+        with contextlib.suppress(RuntimeError):
+            self._unloads.submit(self._destroy, model, version, holding)
+
+    def _destroy(self, model: Model, version: Version, holding: Holding) -> None:
+        holding.servable.close()
+        with self._changed:
+            version.ended()
+            self._move(model, version, State.END)
+            if version.aspired and not self._stopping:
+                version.restart(version.path)
+            self._wake()
+
+    def _move(self, model: Model, version: Version, state: State) -> None:
+        version.state = state
+        _log.info("model %s version %d: %s", model.name, version.number, state.name)
+        self._observer.state_changed(model.name, version.number, state)
+
+    def _pause(self) -> float | None:
+        """Seconds until something is due by time."""
+        times = [each.retry_at for model in self._models.values() for each in model.versions.values()]
+        times.append(self._next_scan)
+        if self._watch.read_configs is not None and self._watch.config_seconds > 0:
+            times.append(self._next_read)
+        due = [each for each in times if each is not None]
+        return max(0.0, min(due) - self._clock()) if due else None

@@ -1,0 +1,120 @@
+"""Looks at the disk: which versions a base path has, which models a model store has, and what changed."""
+
+import logging
+import re
+from pathlib import Path
+
+from serving.config_files import ModelConfig
+from serving.policy import Specific
+from wire.errors import Code, StatusError
+
+_log = logging.getLogger(__name__)
+
+_NUMBER = re.compile(r"[+-]?[0-9]+")
+_INT64 = 2**63
+SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
+
+
+class Source:
+    """Scans directories; what it skips it tells the log once, not every second. Used by one thread."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def versions(self, base_path: Path) -> dict[int, Path]:
+        """The version directories under a base path, by number.
+
+        A child is one when its whole name is a number (leading zeros allowed) and a SavedModel is in it; one
+        without is still being written, or was never finished, and is not there yet. Of two names for the same
+        number the last in string order counts. A link that leads out of the base path is refused.
+        StatusError (NOT_FOUND): the base path cannot be read, which is not the same as having no versions.
+        """
+        try:
+            root = base_path.resolve(strict=True)
+            names = sorted(child.name for child in root.iterdir())
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise StatusError(Code.NOT_FOUND, f"Could not find base path: {reason}") from error
+        found: dict[int, Path] = {}
+        for name in names:
+            number = version_number(name)
+            if number is None or not self._is_servable(root, root / name):
+                continue
+            if number in found:
+                self.tell(f"{root}: {found[number].name} and {name} are one version; {name} is served")
+            found[number] = root / name
+        return found
+
+    def look(self, config: ModelConfig) -> dict[int, Path] | StatusError:
+        """The versions under a model's base path, or why they cannot be told, which the log says too."""
+        try:
+            found = self.versions(config.base_path)
+        except StatusError as error:
+            self.tell(f"model {config.name}: {error.message}: {config.base_path}; what is loaded of it stays")
+            return error
+        missing = set(config.policy.versions) - found.keys() if isinstance(config.policy, Specific) else ()
+        if missing:
+            self.tell(
+                f"model {config.name}: versions {sorted(missing)} of its policy are not in {config.base_path}"
+            )
+        return found
+
+    def models(self, root: Path) -> tuple[ModelConfig, ...] | None:
+        """Each directory of a model store as a model of the default policy; None: the root cannot be read.
+
+        Names that begin with a dot are not models.
+        """
+        try:
+            children = sorted(root.resolve(strict=True).iterdir())
+        except OSError as error:
+            self.tell(f"{root}: the model store cannot be read: {error.strerror}")
+            return None
+        return tuple(
+            ModelConfig(child.name, child)
+            for child in children
+            if child.is_dir() and not child.name.startswith(".") and self._has_versions(child)
+        )
+
+    def _has_versions(self, path: Path) -> bool:
+        try:
+            return bool(self.versions(path))
+        except StatusError:
+            return False
+
+    def _is_servable(self, root: Path, path: Path) -> bool:
+        files = [path / name for name in SAVED_MODEL_FILES if (path / name).is_file()]
+        if not files:
+            return False
+        if all(each.resolve().is_relative_to(root) for each in (path, *files)):
+            return True
+        self.tell(
+            f"{path}: is refused, it is a link that leaves the base path; copy the version there instead"
+        )
+        return False
+
+    def tell(self, text: str) -> None:
+        """Warn in the log, once for the same text."""
+        if text not in self._told:
+            self._told.add(text)
+            _log.warning("%s", text)
+
+
+def version_number(name: str) -> int | None:
+    """The version that a directory's name is, a signed 64-bit decimal; None when it is none."""
+    number = int(name) if len(name) < 100 and _NUMBER.fullmatch(name) else None  # noqa: PLR2004
+    return number if number is not None and -_INT64 <= number < _INT64 else None
+
+
+def fingerprint(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """What a version's files look like from outside: path, time of change (ns) and size of each.
+
+    Only for versions that failed to load: a difference says that it is worth trying again.
+    """
+    files = []
+    for file in path.rglob("*"):
+        try:
+            stat = file.stat()
+        except OSError:
+            continue
+        files.append((str(file.relative_to(path)), stat.st_mtime_ns, stat.st_size))
+    return tuple(sorted(files))
