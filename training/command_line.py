@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from training.result import JobResult
 
 LARGEST_SEED = 2**32 - 1
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+TERMINATED = 143
 
 
 class Units(click.ParamType[tuple[int, ...]]):
@@ -82,7 +82,7 @@ class Units(click.ParamType[tuple[int, ...]]):
 def train(model: str, *, as_json: bool, **options: Any) -> None:
     """Train MODEL and publish it as the next version of the model store."""
     known = catalogue.find(model)
-    with _ending_on_signals():
+    with _ending_on_sigterm():
         from training.quiet import import_tensorflow
 
         import_tensorflow()
@@ -102,15 +102,14 @@ def _describe(result: JobResult) -> str:
 
 
 @contextmanager
-def _ending_on_signals() -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the job as an exception does, so that its staging directory is removed."""
+def _ending_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the job as an exception does, as SIGINT already does, so that its staging goes."""
 
-    def end(number: int, _: FrameType | None) -> None:
-        sys.exit(EXIT_CODES[signal.Signals(number)])
+    def end(_number: int, _frame: FrameType | None) -> None:
+        sys.exit(TERMINATED)
 
-    before = {number: signal.signal(number, end) for number in EXIT_CODES}
+    before = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,224 @@
+"""A job ends in one whole version, or in one clear error and an untouched store."""
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from models import catalogue
+from models.model import Model
+from training import export, figures, job, warm_up
+from training.errors import DataError, GateError, StoreError
+from training.evaluate import Score, evaluate
+from training.job import JobOptions, train
+from wire import messages, tensors
+
+
+def loaded(path: Path) -> Any:
+    return tf.saved_model.load(str(path)).signatures
+
+
+def ask(signature: Any, inputs: Any) -> Any:
+    outputs = signature(**{name: tf.constant(array) for name, array in inputs.items()})
+    return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+def records(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
+    """The warm-up requests of a version: model, signature and tensors, read with our own messages."""
+    found = []
+    for record in tf.data.TFRecordDataset(str(path / "assets.extra" / "tf_serving_warmup_requests")):
+        log = messages.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        inputs = {name: tensors.to_array(proto) for name, proto in request.inputs.items()}
+        found.append((request.model_spec.name, request.model_spec.signature_name, inputs))
+    return found
+
+
+def test_job_of_a_model_it_never_heard_of_publishes_a_whole_version(
+    model: Model, tmp_path: Path, listing: Callable[[Path], list[str]]
+) -> None:
+    result = train(JobOptions(model=model, model_store=tmp_path, sample=True, epochs=30))
+    assert result.path == tmp_path / "points" / "1"
+    assert set(listing(result.path)) >= {
+        "saved_model.pb", "variables/variables.index", "assets.extra/kedge.json", "assets.extra/loss.png",
+        "assets.extra/accuracy.png", "assets.extra/tf_serving_warmup_requests",
+    }  # fmt: skip
+    assert result.accuracy > 0.9
+    assert train(JobOptions(model=model, model_store=tmp_path, sample=True)).version == 2
+
+
+def test_record_says_what_the_version_was_made_of(model: Model, tmp_path: Path, points_file: bytes) -> None:
+    (tmp_path / "points.npz").write_bytes(points_file)
+    result = train(
+        JobOptions(
+            model=model, model_store=tmp_path / "s", data_dir=tmp_path, hidden=(4, 5), seed=9, batch_size=8
+        )
+    )
+    record = json.loads((result.path / "assets.extra" / "kedge.json").read_text())
+    expected = {
+        "name": "points", "version": 1, "sample": False, "source": str(tmp_path), "seed": 9,
+        "hidden": [4, 5], "batch_size": 8, "epochs": 3, "best_epoch": 3, "accuracy": result.accuracy,
+    }  # fmt: skip
+    assert {key: record[key] for key in expected} == expected
+    assert list(record["sha256"]) == ["points.npz"]
+    assert set(record["seconds"]) == {"load", "fit", "evaluate", "export"}
+    assert {"python", "tensorflow", "keras", "numpy"} <= set(record["libraries"])
+    assert len(record["history"]["loss"]) == 3
+    assert datetime.fromisoformat(record["created"]).utcoffset() is not None
+    assert str(tmp_path / "s") not in json.dumps(record)
+
+
+def test_evaluation_is_of_the_published_version(model: Model, tmp_path: Path) -> None:
+    result = train(JobOptions(model=model, model_store=tmp_path, sample=True))
+    test = model.dataset.sample(0).test
+    answers = ask(loaded(result.path)["serving_default"], model.preprocess(test.inputs, None))[
+        "probabilities"
+    ]
+    assert result.accuracy == pytest.approx((answers.argmax(axis=1) == test.labels).mean())
+    right = answers[np.arange(len(test)), test.labels]
+    assert result.loss == pytest.approx(-np.log(right).mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mnist", "imdb"])
+def test_published_model_has_the_signatures_of_the_table_with_equal_outputs(
+    name: str, tmp_path: Path
+) -> None:
+    """Every signature is asked about the same test examples, through its warm-up requests."""
+    model = catalogue.find(name)
+    result = train(JobOptions(model=model, model_store=tmp_path, sample=True, epochs=1, hidden=(8, 8)))
+    signatures = loaded(result.path)
+    assert set(signatures) == set(model.signature_specs)
+    for key, spec in model.signature_specs.items():
+        given = signatures[key].structured_input_signature[1]
+        assert {n: (t.dtype.name, tuple(t.shape)) for n, t in given.items()} == {
+            t.name: (t.dtype, t.shape) for t in spec.inputs
+        }
+        assert set(signatures[key].structured_outputs) == {tensor.name for tensor in spec.outputs}
+    by_size: dict[int, list[Any]] = {}
+    for model_name, key, inputs in records(result.path):
+        assert model_name == name
+        (answer,) = ask(signatures[key], inputs).values()
+        by_size.setdefault(len(answer), []).append(answer)
+    assert {size: len(answers) for size, answers in by_size.items()} == {1: 3, 4: 3, 16: 3}
+    for first, *others in by_size.values():
+        for other in others:
+            np.testing.assert_allclose(other, first, atol=1e-6)
+
+
+def test_warm_up_requests_are_tensorflow_serving_s_own_messages(model: Model, tmp_path: Path) -> None:
+    """Read with tensorflow-serving-api, as its server does."""
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    result = train(JobOptions(model=model, model_store=tmp_path, sample=True))
+    path = result.path / "assets.extra" / "tf_serving_warmup_requests"
+    for record in tf.data.TFRecordDataset(str(path)):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        assert log.WhichOneof("log_type") == "predict_log"
+        assert log.predict_log.request.model_spec.name == "points"
+        for proto in log.predict_log.request.inputs.values():
+            assert tf.make_ndarray(proto).shape[1:] == (3,)
+
+
+def test_signature_that_no_raw_input_reaches_is_told(model: Model, tmp_path: Path) -> None:
+    """A version without warm-up for a signature still works; the job says which one it is."""
+    lines: list[str] = []
+
+    class Recorder(job.Silent):
+        def line(self, text: str) -> None:
+            lines.append(text)
+
+    shy = replace(model, raw_request=lambda inputs: ("serving_default", model.preprocess(inputs, None)))
+    train(JobOptions(model=shy, model_store=tmp_path, sample=True), Recorder())
+    assert "points: no warm-up requests for whole_numbers" in lines
+
+
+def test_gate_that_refuses_publishes_nothing(
+    model: Model, tmp_path: Path, listing: Callable[[Path], list[str]]
+) -> None:
+    with pytest.raises(GateError, match=r"--min-accuracy asks for 1\b.*nothing was published") as caught:
+        train(JobOptions(model=model, model_store=tmp_path, sample=True, epochs=1, seed=1, min_accuracy=1))
+    assert caught.value.exit_code == 4
+    assert listing(tmp_path) == []
+
+
+def test_gate_lets_through_what_is_exactly_good_enough() -> None:
+    job.check_quality(Score(loss=0.1, accuracy=0.9), 0.9)
+    with pytest.raises(GateError):
+        job.check_quality(Score(loss=0.1, accuracy=0.8999), 0.9)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_network_that_diverged_is_not_published(loss: float) -> None:
+    with pytest.raises(GateError, match="diverged"):
+        job.check_quality(Score(loss=loss, accuracy=0.9), None)
+
+
+def test_missing_data_leave_the_store_as_it_was(
+    model: Model, tmp_path: Path, listing: Callable[[Path], list[str]]
+) -> None:
+    store = tmp_path / "store"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "points.npz").write_bytes(b"damaged")
+    with pytest.raises(DataError):
+        train(JobOptions(model=model, model_store=store, data_dir=tmp_path / "data"))
+    assert not store.exists()
+
+
+def test_store_that_cannot_be_written_is_told_before_any_work(model: Model, tmp_path: Path) -> None:
+    def fail(_: Any) -> Any:
+        raise AssertionError("the data were loaded")
+
+    (tmp_path / "store").touch()
+    unread = replace(model, dataset=replace(model.dataset, sample=fail))
+    with pytest.raises(StoreError, match="cannot be written"):
+        train(JobOptions(model=unread, model_store=tmp_path / "store", sample=True))
+
+
+@pytest.mark.parametrize(
+    ("place", "function", "error"),
+    [
+        (export, "export", tf.errors.ResourceExhaustedError(None, None, "No space left on device")),
+        (warm_up, "write", tf.errors.ResourceExhaustedError(None, None, "No space left on device")),
+        (figures, "draw", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
+    ],
+)
+def test_full_disk_is_one_line_and_leaves_nothing(  # noqa: PLR0917 (a table)
+    model: Model,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    listing: Callable[[Path], list[str]],
+    place: Any,
+    function: str,
+    error: Exception,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(place, function, fail)
+    with pytest.raises(StoreError, match="No space left on device") as caught:
+        train(JobOptions(model=model, model_store=tmp_path, sample=True))
+    assert "\n" not in str(caught.value)
+    assert listing(tmp_path) == []
+
+
+def test_figures_are_pictures_of_their_own_measure(model: Model, tmp_path: Path) -> None:
+    result = train(JobOptions(model=model, model_store=tmp_path, sample=True))
+    pictures = [Image.open(result.path / "assets.extra" / f"{name}.png") for name in ("loss", "accuracy")]
+    assert all(picture.size == (1008, 648) for picture in pictures)
+    assert len({picture.tobytes() for picture in pictures}) == 2
+
+
+def test_evaluation_on_nothing_is_a_data_error(model: Model) -> None:
+    test = model.dataset.sample(0).test
+    none = replace(test, inputs=test.inputs[:0], labels=test.labels[:0])
+    with pytest.raises(DataError, match="test split is empty"):
+        evaluate(model, model.build((2,)), none, None)

@@ -1,0 +1,37 @@
+"""Bars where a person watches, plain lines where a log is kept."""
+
+import os
+import sys
+
+import pytest
+
+from training.progress import Bars, Lines, to_stderr
+
+
+def test_log_gets_a_line_for_every_step(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = to_stderr()
+    assert type(progress) is Lines
+    progress.line("begun")
+    with progress.steps("epoch", 2) as advance:
+        advance("loss 2")
+        advance("loss 1")
+    captured = capsys.readouterr()
+    assert captured.err == "begun\nepoch 1/2: loss 2\nepoch 2/2: loss 1\n"
+    assert captured.out == ""
+
+
+def test_terminal_gets_one_bar_that_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.openpty()
+    with open(writer, "w", encoding="utf-8") as terminal:  # noqa: PTH123 (a descriptor)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        progress = to_stderr()
+        assert type(progress) is Bars
+        with progress.steps("epoch", 2) as advance:
+            advance("loss 2")
+            advance("loss 1")
+        terminal.flush()
+        drawn = os.read(reader, 10_000).decode()
+    os.close(reader)
+    assert "50%" in drawn
+    assert "100%  loss 1" in drawn
+    assert drawn.count("\n") == 1
