@@ -122,7 +122,7 @@ class Model:
         return next_action(
             Snapshot(each.number, each.state, each.aspired)
             for each in self.versions.values()
-            if each.state != State.END
+            if each.state != State.END or each.abandoned
         )
 
     def available(self) -> dict[int, Holding]:

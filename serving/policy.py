@@ -41,7 +41,7 @@ def aspired(policy: VersionPolicy, present: Collection[int]) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A version as the policy sees it; START is one that is aspired and has not begun to load."""
+    """A version as the policy sees it: START has not begun to load, END has failed and was given up."""
 
     version: int
     state: State

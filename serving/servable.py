@@ -88,10 +88,10 @@ class Servable:
 
     def execute(self, request: Request, timeout: float | None = None) -> dict[str, Array]:
         """Run a checked request; blocks for at most `timeout` seconds. StatusError by TensorFlow's code."""
-        call = self._call(request.signature_name, request.outputs)
         signature = self.signatures[request.signature_name]
         self._enter()
         try:
+            call = self._call(request.signature_name, request.outputs)
             results = call([request.inputs[alias] for alias in signature.inputs], timeout)
         except StatusError as error:
             raise _explained(error, signature, request.inputs) from error

@@ -1,0 +1,416 @@
+import asyncio
+import dataclasses
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from serving.batching import Batcher, BatchingParameters, Unobserved
+from serving.servable import load
+from wire.errors import Code, StatusError
+
+
+class Gate:
+    """A servable whose runs wait until they are let through, one permit a run; it notes what was run."""
+
+    def __init__(self, servable, *, is_open=False):
+        self._servable = servable
+        self._permits = threading.Semaphore(0)
+        self._open = is_open
+        self.signatures = servable.signatures
+        self.batching = None
+        self.runs = []
+        self.started = threading.Semaphore(0)
+
+    def check(self, *arguments):
+        return self._servable.check(*arguments)
+
+    def execute(self, request, timeout=None):
+        self.runs.append([len(array) if array.ndim else None for array in request.inputs.values()])
+        self.started.release()
+        assert self._open or self._permits.acquire(timeout=10)
+        return self._servable.execute(request, timeout)
+
+    def let_through(self, runs=100):
+        self._permits.release(runs)
+
+    async def wait_for_start(self):
+        assert await asyncio.to_thread(self.started.acquire, timeout=10)
+
+
+class Record(Unobserved):
+    def __init__(self):
+        self.events = []
+        self.waiting = []
+
+    def batch_ran(self, event):
+        self.events.append(event)
+
+    def waiting_changed(self, requests):
+        self.waiting.append(requests)
+
+
+def floats(*values):
+    return {"x": np.array(values, np.float32)}
+
+
+@pytest.fixture
+def batcher():
+    """Makes batchers, of one thread unless told otherwise, which are closed at the end."""
+    made = []
+
+    def make(**changes):
+        changes = {"num_batch_threads": 1, **changes}
+        observer = changes.pop("observer", None)
+        made.append(Batcher(BatchingParameters(**changes), observer=observer))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def adaptive(monkeypatch):
+    monkeypatch.setattr("serving.batching.ADAPTIVE_THREADS", 1)
+    made = Batcher(observer=Record())
+    yield made
+    made.close()
+
+
+async def queued(batcher, gate, *calls):
+    """Start one run that holds the thread, then the calls, which queue behind it; their tasks."""
+    first = asyncio.create_task(batcher.run(gate, "serving_default", floats(0)))
+    await gate.wait_for_start()
+    tasks = [asyncio.create_task(batcher.run(gate, *call)) for call in calls]
+    await asyncio.sleep(0)
+    return [first, *tasks]
+
+
+async def outcomes(tasks):
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_run_alone_runs_at_once(adaptive, half_plus_two_servable):
+    gate = Gate(half_plus_two_servable, is_open=True)
+
+    assert (await adaptive.run(gate, "", floats(1, 2)))["y"].tolist() == [2.5, 3.0]
+    assert gate.runs == [[2]]
+    assert adaptive._observer.waiting == []
+
+
+async def test_adaptive_requests_that_wait_run_together(adaptive, half_plus_two_servable):
+    gate = Gate(half_plus_two_servable)
+    tasks = await queued(adaptive, gate, ("", floats(1)), ("", floats(2, 5)), ("", floats()))
+    gate.let_through()
+
+    answers = await outcomes(tasks)
+
+    assert [answer["y"].tolist() for answer in answers] == [[2.0], [2.5], [3.0, 4.5], []]
+    assert gate.runs == [[1], [3]]
+
+
+async def test_adaptive_other_signatures_and_filters_do_not_mix(adaptive, two_in_two_out):
+    gate = Gate(two_in_two_out)
+    inputs = {"a": np.ones((1, 2), np.float32), "b": np.array([1])}
+    calls = [("", inputs, ["count"]), ("", inputs, ["count"]), ("", inputs), ("defaults", inputs)]
+    first = asyncio.create_task(adaptive.run(gate, "", inputs, ["scaled"]))
+    await gate.wait_for_start()
+    tasks = [first, *(asyncio.create_task(adaptive.run(gate, *call)) for call in calls)]
+    await asyncio.sleep(0)
+    gate.let_through()
+
+    answers = await outcomes(tasks)
+
+    assert [sorted(answer) for answer in answers[1:3]] == [["count"], ["count"]]
+    assert sorted(runs[0] for runs in gate.runs) == [1, 1, 1, 2]
+
+
+async def test_adaptive_without_batch_dimension_runs_singly(adaptive, scalar):
+    gate = Gate(scalar)
+    calls = [adaptive.run(gate, "", {"x": np.array(x, np.float32)}) for x in (1, 2, 3)]
+    tasks = [asyncio.create_task(call) for call in calls]
+    gate.let_through()
+
+    assert [float(answer["y"]) for answer in await outcomes(tasks)] == [2, 3, 4]
+    assert len(gate.runs) == 3
+
+
+async def test_adaptive_rows_that_vanish_give_each_its_own(adaptive, peculiar):
+    """The first batch shows that its outputs cannot be split; from then on requests run singly."""
+    gate = Gate(peculiar)
+    first = asyncio.create_task(adaptive.run(gate, "kept", floats(1)))
+    await gate.wait_for_start()
+    tasks = [asyncio.create_task(adaptive.run(gate, "kept", floats(*x))) for x in ((1, -1), (-1, 2))]
+    await asyncio.sleep(0)
+    gate.let_through()
+
+    answers = await outcomes([first, *tasks])
+    again = await asyncio.gather(*(adaptive.run(gate, "kept", floats(x)) for x in (1, 2, 3)))
+
+    assert [answer["y"].tolist() for answer in answers] == [[1], [1], [2]]
+    assert [answer["y"].tolist() for answer in again] == [[1], [2], [3]]
+    assert gate.runs == [[1], [4], [2], [2], [1], [1], [1]]
+
+
+async def test_one_bad_request_fails_alone(adaptive, peculiar):
+    gate = Gate(peculiar)
+    first = asyncio.create_task(adaptive.run(gate, "positive", floats(0)))
+    await gate.wait_for_start()
+    tasks = [asyncio.create_task(adaptive.run(gate, "positive", floats(x))) for x in (1, -1, 3)]
+    await asyncio.sleep(0)
+    gate.let_through()
+
+    good, bad, other = await outcomes(tasks)
+
+    assert (await first)["y"].tolist() == [1]
+    assert (good["y"].tolist(), other["y"].tolist()) == ([2], [4])
+    assert bad.code == Code.INVALID_ARGUMENT
+
+
+async def test_other_inner_shapes_run_beside_each_other(adaptive, peculiar):
+    rows = [np.ones((1, length), np.float32) for length in (2, 3, 2)]
+    gate = Gate(peculiar)
+    first = asyncio.create_task(adaptive.run(gate, "lengths", {"x": rows[0]}))
+    await gate.wait_for_start()
+    tasks = [asyncio.create_task(adaptive.run(gate, "lengths", {"x": each})) for each in rows]
+    await asyncio.sleep(0)
+    gate.let_through()
+
+    assert [answer["y"].tolist() for answer in await outcomes([first, *tasks])] == [[2], [2], [3], [2]]
+    assert sorted(gate.runs) == [[1], [1], [2]]
+
+
+async def test_invalid_request_is_refused_before_it_joins(adaptive, half_plus_two_servable):
+    gate = Gate(half_plus_two_servable, is_open=True)
+
+    with pytest.raises(StatusError, match="Expects arg"):
+        await adaptive.run(gate, "", {"x": np.array([1.0])})
+    assert gate.runs == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"), [(True, Code.RESOURCE_EXHAUSTED), (False, Code.DEADLINE_EXCEEDED)]
+)
+async def test_deadline_that_passes_in_the_queue_is_not_run(
+    adaptive, batcher, half_plus_two_servable, parameters, code
+):
+    gate = Gate(half_plus_two_servable)
+    chosen = batcher() if parameters else adaptive
+    (first,) = await queued(chosen, gate)
+
+    with pytest.raises(StatusError) as caught:
+        await chosen.run(gate, "", floats(1), deadline=time.monotonic() + 0.02)
+    gate.let_through()
+    await first
+    await chosen.run(gate, "", floats(1))
+
+    assert caught.value.code == code
+    assert gate.runs == [[1], [1]]
+
+
+async def test_deadline_already_passed_is_refused(adaptive, half_plus_two_servable):
+    with pytest.raises(StatusError) as caught:
+        await adaptive.run(half_plus_two_servable, "", floats(1), deadline=time.monotonic() - 1)
+
+    assert caught.value.code == Code.DEADLINE_EXCEEDED
+
+
+async def test_deadline_during_the_run_stops_it(adaptive, peculiar):
+    with pytest.raises(StatusError, match="Timed out waiting for notification"):
+        await adaptive.run(peculiar, "endless", floats(1e12), deadline=time.monotonic() + 0.05)
+
+
+async def test_cancelled_caller_is_not_run(adaptive, half_plus_two_servable):
+    gate = Gate(half_plus_two_servable)
+    first, cancelled, other = await queued(adaptive, gate, ("", floats(1)), ("", floats(2)))
+    cancelled.cancel()
+    await asyncio.sleep(0)
+    gate.let_through()
+    await outcomes([first, cancelled, other])
+
+    assert gate.runs == [[1], [1]]
+    assert other.result()["y"].tolist() == [3]
+    assert adaptive._observer.waiting[-1] == 0
+
+
+async def test_adaptive_too_many_waiting_are_refused(adaptive, half_plus_two_servable, monkeypatch):
+    monkeypatch.setattr("serving.batching.MAX_WAITING", 2)
+    gate = Gate(half_plus_two_servable)
+    tasks = await queued(adaptive, gate, ("", floats(1)), ("", floats(2)), ("", floats(3)))
+    gate.let_through()
+
+    *good, refused = await outcomes(tasks)
+
+    assert refused.code == Code.UNAVAILABLE
+    assert refused.message.startswith("The batch scheduling queue to which this task was submitted is full")
+    assert len(good) == 3
+
+
+async def test_close_answers_who_waits(adaptive, half_plus_two_servable):
+    gate = Gate(half_plus_two_servable)
+    first, waiting = await queued(adaptive, gate, ("", floats(1)))
+    adaptive.close()
+    gate.let_through()
+    outcome = await outcomes([first, waiting])
+
+    assert outcome[0]["y"].tolist() == [2]
+    assert outcome[1].code == Code.UNAVAILABLE
+
+
+async def test_finished_batcher_keeps_no_model(adaptive, half_plus_two_servable):
+    await adaptive.run(half_plus_two_servable, "", floats(1))
+
+    assert adaptive._queues == {}
+
+
+async def test_parameters_full_batch_is_not_topped_up(batcher, half_plus_two_servable):
+    gate = Gate(half_plus_two_servable)
+    tasks = await queued(
+        batcher(max_batch_size=3),
+        gate,
+        ("", floats(1, 1)),
+        ("", floats(2, 2)),
+        ("", floats(3)),
+        ("", floats(4)),
+    )
+    gate.let_through()
+
+    assert [len(answer["y"]) for answer in await outcomes(tasks)] == [1, 2, 2, 1, 1]
+    # Two rows that did not fit closed the batch of two; one row more fitted the next.
+    assert gate.runs == [[1], [2], [3], [1]]
+
+
+async def test_parameters_part_filled_batch_waits_for_its_timeout(batcher, half_plus_two_servable):
+    chosen = batcher(max_batch_size=4, batch_timeout_micros=20_000)
+    gate = Gate(half_plus_two_servable, is_open=True)
+
+    full = await asyncio.gather(*(chosen.run(gate, "", floats(x)) for x in range(4)))
+    alone = await chosen.run(gate, "", floats(9))
+
+    assert [answer["y"].tolist() for answer in full] == [[2], [2.5], [3], [3.5]]
+    assert alone["y"].tolist() == [6.5]
+    assert gate.runs == [[4], [1]]
+
+
+async def test_parameters_too_many_rows_are_refused(batcher, half_plus_two_servable):
+    with pytest.raises(StatusError) as caught:
+        await batcher(max_batch_size=2).run(half_plus_two_servable, "", floats(1, 2, 3))
+
+    assert caught.value.code == Code.INVALID_ARGUMENT
+    assert caught.value.message == "Task size 3 is larger than maximum input batch size 2"
+
+
+async def test_parameters_queue_full_is_unavailable(batcher, half_plus_two_servable):
+    gate = Gate(half_plus_two_servable)
+    calls = [("serving_default", floats(x)) for x in range(3)]
+    tasks = await queued(batcher(max_batch_size=1, max_enqueued_batches=2), gate, *calls)
+    gate.let_through()
+
+    *good, refused = await outcomes(tasks)
+
+    assert [len(answer["y"]) for answer in good] == [1, 1, 1]
+    assert refused.code == Code.UNAVAILABLE
+
+
+async def test_parameters_allowed_sizes_are_padded_to(batcher, half_plus_two_servable):
+    record = Record()
+    gate = Gate(half_plus_two_servable, is_open=True)
+    chosen = batcher(max_batch_size=8, allowed_batch_sizes=(2, 8), observer=record)
+
+    assert (await chosen.run(gate, "", floats(1, 2, 5)))["y"].tolist() == [2.5, 3, 4.5]
+    assert (await chosen.run(gate, "", floats(1, 2)))["y"].tolist() == [2.5, 3]
+    assert gate.runs == [[8], [2]]
+    assert [(event.rows, event.padding) for event in record.events] == [(3, 5), (2, 0)]
+
+
+async def test_parameters_large_request_is_split_and_put_together(batcher, half_plus_two_servable):
+    chosen = batcher(max_batch_size=10, enable_large_batch_splitting=True, max_execution_batch_size=4)
+    gate = Gate(half_plus_two_servable)
+    tasks = await queued(
+        chosen, gate, ("serving_default", floats(1, 2, 3)), ("serving_default", floats(*range(10)))
+    )
+    gate.let_through()
+
+    _, small, large = await outcomes(tasks)
+
+    assert small["y"].tolist() == [2.5, 3, 3.5]
+    assert large["y"].tolist() == [x / 2 + 2 for x in range(10)]
+    assert gate.runs == [[1], [4], [4], [4], [1]]
+
+
+async def test_parameters_variable_lengths_are_padded_with_their_first_element(batcher, peculiar):
+    chosen = batcher(pad_variable_length_inputs=True)
+    gate = Gate(peculiar)
+    first = asyncio.create_task(chosen.run(gate, "lengths", {"x": np.ones((1, 1), np.float32)}))
+    await gate.wait_for_start()
+    tasks = [
+        asyncio.create_task(chosen.run(gate, "lengths", {"x": np.full((1, length), 2, np.float32)}))
+        for length in (1, 3)
+    ]
+    await asyncio.sleep(0)
+    gate.let_through()
+
+    _, short, long = await outcomes([first, *tasks])
+
+    assert gate.runs == [[1], [2]]
+    assert (short["y"].tolist(), long["y"].tolist()) == ([6], [6])
+
+
+async def test_parameters_scalar_model_still_works(batcher, scalar):
+    assert float((await batcher().run(scalar, "", {"x": np.array(1, np.float32)}))["y"]) == 2
+
+
+async def test_per_model_version_without_parameters_runs_singly(half_plus_two_servable):
+    chosen = Batcher(BatchingParameters(num_batch_threads=1), per_model=True)
+    gate = Gate(half_plus_two_servable)
+    tasks = await queued(chosen, gate, ("", floats(1)), ("", floats(2)))
+    gate.let_through()
+    await outcomes(tasks)
+    chosen.close()
+
+    assert gate.runs == [[1], [1], [1]]
+
+
+async def test_per_model_parameters_are_the_versions_own(half_plus_two):
+    own = BatchingParameters(max_batch_size=1)
+    servable = load(half_plus_two, batching=own)
+    chosen = Batcher(BatchingParameters(), per_model=True)
+
+    with pytest.raises(StatusError, match="larger than maximum input batch size 1"):
+        await chosen.run(servable, "", floats(1, 2))
+    chosen.close()
+    servable.close()
+
+
+async def test_observer_is_told_sizes_and_waits(adaptive, half_plus_two_servable):
+    gate = Gate(half_plus_two_servable)
+    tasks = await queued(adaptive, gate, ("", floats(1)), ("", floats(2, 5)))
+    gate.let_through()
+    await outcomes(tasks)
+
+    event = adaptive._observer.events[1]
+    assert (event.rows, event.requests, event.inputs, event.padding) == (3, (1, 2), 1, 0)
+    assert len(event.waited) == 2
+    assert min(event.waited) >= 0
+    assert adaptive._observer.waiting == [1, 2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_batch_threads": 0}, "num_batch_threads must be positive; was 0"),
+        ({"max_batch_size": 0}, "max_batch_size must be positive; was 0"),
+        ({"max_batch_size": 8, "allowed_batch_sizes": (2, 4)},
+         "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 4; expected 8"),
+        ({"max_batch_size": 8, "allowed_batch_sizes": (4, 2, 8)}, "increasing order"),
+        ({"max_batch_size": 2, "enable_large_batch_splitting": True, "max_execution_batch_size": 4},
+         "must not be less than max_execution_batch_size"),
+    ],
+)  # fmt: skip
+def test_parameters_that_contradict_each_other_are_refused(changes, message):
+    with pytest.raises(StatusError, match=message) as caught:
+        dataclasses.replace(BatchingParameters(), **changes).check()
+
+    assert caught.value.code == Code.INVALID_ARGUMENT
