@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from models.model import Model, Splits
+from models.model import Model, Recipe, Splits
 from training import data, export, figures, store, warm_up
 from training.errors import GateError, StoreError
 from training.evaluate import Score, evaluate
@@ -49,13 +49,7 @@ def train(options: JobOptions, progress: Progress | None = None) -> JobResult:
     whole, or is as it was.
     """
     progress = progress or Silent()
-    model, clock = options.model, Clock()
-    recipe = replace(
-        model.recipe,
-        hidden=model.recipe.hidden if options.hidden is None else options.hidden,
-        epochs=options.epochs or model.recipe.epochs,
-        batch_size=options.batch_size or model.recipe.batch_size,
-    )
+    model, recipe, clock = options.model, recipe_of(options), Clock()
     with store.staging(options.model_store / model.name) as staged:
         with clock.phase("load"):
             loaded = data.load(
@@ -75,7 +69,7 @@ def train(options: JobOptions, progress: Progress | None = None) -> JobResult:
             missing = write_version(staged, model, fitted, loaded.splits, score)
         if missing:
             progress.line(f"{model.name}: no warm-up requests for {', '.join(sorted(missing))}")
-        result = JobResult(
+        about = JobResult(
             name=model.name,
             version=0,
             path=staged,
@@ -94,7 +88,18 @@ def train(options: JobOptions, progress: Progress | None = None) -> JobResult:
             history=fitted.history,
             seconds=clock.seconds,
         )
-        return publish(staged, result)
+        return publish(staged, about)
+
+
+def recipe_of(options: JobOptions) -> Recipe:
+    """Return the model's recipe with the numbers that the options change."""
+    recipe = options.model.recipe
+    return replace(
+        recipe,
+        hidden=recipe.hidden if options.hidden is None else options.hidden,
+        epochs=options.epochs or recipe.epochs,
+        batch_size=options.batch_size or recipe.batch_size,
+    )
 
 
 def check_quality(score: Score, min_accuracy: float | None) -> None:

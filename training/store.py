@@ -156,6 +156,5 @@ def _explained(base: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(
-            f"the model store {base} cannot be written: {error.strerror}; "
-            "free its disk or name another with --model-store"
+            f"the model store {base} cannot be written: {error.strerror}; name another with --model-store"
         ) from error

@@ -76,7 +76,9 @@ def _forms(inputs: Inputs, vocabulary: Vocabulary | None) -> Iterator[Inputs]:
     """Give raw inputs as they are, and reviews of token ids as texts too."""
     yield inputs
     if isinstance(inputs, RaggedArray) and vocabulary is not None:
-        yield [" ".join(words.decode(inputs[row], vocabulary)) for row in range(len(inputs))]
+        texts = [" ".join(words.decode(inputs[row], vocabulary)) for row in range(len(inputs))]
+        if with_words := [text for text in texts if words.split(text)]:
+            yield with_words
 
 
 def _encoded(inputs: Inputs) -> Array | None:
