@@ -54,8 +54,7 @@ def models() -> None:
 def _fill(message: messages.ModelSpec, spec: ModelSpec) -> None:
     message.name = spec.name
     if spec.version is not None:
-        # The wrapper must be there for version 0 too: without it the latest version is meant.
-        message.version.SetInParent()
+        # Version 0 too is sent as a wrapper: assigning makes it present, and without it the latest is meant.
         message.version.value = spec.version
     elif spec.label is not None:
         message.version_label = spec.label

@@ -16,7 +16,8 @@ from wire import json_tensors
 from wire.errors import StatusError, code_of_http
 
 MODELS = "/v1/models"
-VERSION_HEADER = "kedge-model-version"
+VERSION_HEADER = "x-kedge-model-version"
+"""Where kedge's server tells which version answered; TensorFlow Serving has no such header."""
 NAMES_OUTPUTS = False
 OK = 200
 LONGEST_PAGE = 4096

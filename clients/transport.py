@@ -67,9 +67,9 @@ class GrpcTransport:
         """Call the method with the bytes as they are."""
         import grpc
 
-        call = self._channel.unary_unary(exchange.path)
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(exchange.path)
         try:
-            body: bytes = call(exchange.body, timeout=deadline.left())
+            body = call(exchange.body, timeout=deadline.left())
         except grpc.RpcError as error:
             raise StatusError(Code(error.code().value[0]), error.details() or "") from error
         return Answer(body)
@@ -80,15 +80,15 @@ class GrpcTransport:
 
 
 class RestTransport:
-    """A pool of HTTP connections, which are used again."""
+    """A pool of HTTP connections, which are used again; `transport` takes the place of httpx's own."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, transport: "httpx.BaseTransport | None" = None) -> None:
         import httpx
 
         # Loading the authorities' certificates takes longer than a prediction, and http needs none: an empty
         # context trusts nobody.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._client = httpx.Client(verify=context, trust_env=not address.is_loopback)
+        self._client = httpx.Client(verify=context, trust_env=not address.is_loopback, transport=transport)
         self._url = str(address)
 
     def send(self, exchange: Exchange[Any], deadline: Deadline) -> Answer:

@@ -272,7 +272,7 @@ class TestVersion:
         with GrpcClient(grpc_stub.url) as client:
             assert client.predict("mnist", np.zeros((28, 28), np.uint8)).version == 9
 
-    @pytest.mark.parametrize(("headers", "version"), [((), None), ((("Kedge-Model-Version", "9"),), 9)])
+    @pytest.mark.parametrize(("headers", "version"), [((), None), ((("X-Kedge-Model-Version", "9"),), 9)])
     def test_version_that_answered_is_unknown_over_rest_without_a_header(
         self, http_stub: Stub, headers: Any, version: int | None
     ) -> None:

@@ -4,14 +4,18 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import numpy as np
 import pytest
 
 from clients import ClientError, DeadlineExceeded, GrpcClient, Refused, RestClient, Unreachable, connect
+from clients.address import parse
+from clients.exchange import Exchange
+from clients.transport import Deadline, RestTransport
 from models.model import InputError
 from tests.clients import exchanges, stubs
 from tests.clients.stubs import SILENCE, HttpAnswer, Stub
-from wire.errors import Code
+from wire.errors import Code, StatusError
 
 IMAGE = np.zeros((28, 28), np.uint8)
 PLACES = (exchanges.PREDICT, exchanges.STATUS, "/v1/models/mnist", "/v1/models/mnist:predict")
@@ -62,6 +66,26 @@ def test_answer_that_never_ends_is_given_up_after_the_timeout() -> None:
         with pytest.raises(DeadlineExceeded):
             client.status("mnist", timeout=0.3)
         done.set()
+
+
+def test_each_phase_of_a_request_gets_what_is_left_of_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("clients.transport.time.monotonic", lambda: now)
+    seen: list[float] = []
+
+    def phases(request: httpx.Request) -> httpx.Response:
+        nonlocal now
+        for phase in ("connect", "write", "read"):
+            seen.append(request.extensions["timeout"].get(phase))
+            now += 2
+        return httpx.Response(200, content=b"{}")
+
+    transport = RestTransport(parse("http://localhost"), httpx.MockTransport(phases))
+    with pytest.raises(StatusError) as late:
+        transport.send(Exchange("GET", "/", b"", lambda answer: answer), Deadline(5))
+    transport.close()
+    assert seen == [5, 3, 1]
+    assert late.value.code is Code.DEADLINE_EXCEEDED
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
