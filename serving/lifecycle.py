@@ -4,7 +4,6 @@ One thread looks at the disk and decides, loads and unloads have threads of thei
 a table that is replaced as a whole. So neither a slow load nor a missing path holds up anything else.
 """
 
-import contextlib
 import logging
 import threading
 import time
@@ -12,45 +11,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from serving import errors
 from serving.batching_parameters import CPUS
 from serving.config_files import ModelConfig
-from serving.handles import Handle, Holding
-from serving.in_service import InService
+from serving.handles import Handle
 from serving.loading import Loader, RetryPolicy
-from serving.model_state import Model, Version
+from serving.model_state import Model
 from serving.policy import Load
-from serving.servable import Servable
-from serving.session import status_of
 from serving.source import Source, fingerprint
 from serving.states import State, VersionStatus
-from wire.errors import Code, StatusError
+from serving.transitions import LifecycleObserver, Transitions, Unobserved
+from wire.errors import StatusError
 
-__all__ = ["Handle", "Lifecycle", "LifecycleObserver", "State", "Unobserved", "VersionStatus"]
+__all__ = ["Handle", "Lifecycle", "LifecycleObserver", "State", "Unobserved", "VersionStatus", "Watch"]
 
 _log = logging.getLogger(__name__)
-
-
-class LifecycleObserver(Protocol):
-    """Is told, on any thread, what happens to versions. It must not block, nor call the lifecycle."""
-
-    def state_changed(self, name: str, version: int, state: State) -> None:
-        """A version has come to a state."""
-
-    def load_ended(self, name: str, path: Path, seconds: float, error: StatusError | None) -> None:
-        """An attempt to load a version has ended."""
-
-
-class Unobserved:
-    """An observer that looks away."""
-
-    def state_changed(self, name: str, version: int, state: State) -> None:
-        """Look away."""
-
-    def load_ended(self, name: str, path: Path, seconds: float, error: StatusError | None) -> None:
-        """Look away."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,23 +63,29 @@ class Lifecycle:
         clock: Callable[[], float] = time.monotonic,
         executor: Executor | None = None,
     ) -> None:
-        self._load_servable = load
         self._watch = watch or Watch()
-        self._retries = retries or RetryPolicy()
-        self._observer = observer or Unobserved()
         self._clock = clock
         self._loads = executor or ThreadPoolExecutor(load_threads or 4 * CPUS, thread_name_prefix="load")
         self._unloads = executor or ThreadPoolExecutor(CPUS, thread_name_prefix="unload")
         self._source = Source()
         self._changed = threading.Condition()
+        self._transitions = Transitions(
+            load,
+            retries=retries or RetryPolicy(),
+            observer=observer or Unobserved(),
+            clock=clock,
+            loads=self._loads,
+            unloads=self._unloads,
+            lock=self._changed,
+            changed=self._wake,
+        )
         self._models: dict[str, Model] = {}
         self._discovered: tuple[ModelConfig, ...] = ()
         self._configs: tuple[ModelConfig, ...] = ()
         self._file_configs = tuple(configs)
-        self._in_service = InService()
         self._next_scan: float | None = None
         self._next_read = clock() + self._watch.config_seconds
-        self._woken = self._stopping = False
+        self._woken = False
         self._thread: threading.Thread | None = None
         self._apply(configs)
         if self._watch.poll_seconds < 0:
@@ -120,7 +102,7 @@ class Lifecycle:
         Waits for loads under way, and `grace` seconds for requests that still hold a version.
         """
         with self._changed:
-            self._stopping = True
+            self._transitions.stopping = True
             self._wake()
         if self._thread is not None:
             self._thread.join()
@@ -128,7 +110,7 @@ class Lifecycle:
             for model in self._models.values():
                 for version in model.versions.values():
                     if version.state == State.AVAILABLE:
-                        self._unload(model, version)
+                        self._transitions.unload(model, version)
         self._loads.shutdown(cancel_futures=True)
         self._wait_for(lambda: not any(model.holds() for model in self._models.values()), grace)
         self._unloads.shutdown()
@@ -139,7 +121,7 @@ class Lifecycle:
         The result is a context manager; the version is not destroyed before it is left. Cheap enough for the
         event loop. StatusError: NOT_FOUND, or INVALID_ARGUMENT for an unknown label, as in the contract.
         """
-        return self._in_service.handle(name, version, label)
+        return self._transitions.in_service.handle(name, version, label)
 
     def status(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """Every version of a model ever seen, newest first, or just one; StatusError (NOT_FOUND)."""
@@ -162,13 +144,13 @@ class Lifecycle:
 
     def labels(self, name: str) -> Mapping[str, int]:
         """The version that each label of a model stands for now; empty for an unknown model."""
-        return self._in_service.labels(name)
+        return self._transitions.in_service.labels(name)
 
     def ready(self) -> bool:
         """Whether every configured model has an available version; with a store root, one model at least."""
         with self._changed:
             configured = [model for model in self._models.values() if model.config is not None]
-            served = all(self._in_service.serves(model.name) for model in configured)
+            served = all(self._transitions.in_service.serves(model.name) for model in configured)
             return served and (bool(configured) or self._watch.store_root is None)
 
     def settle(self, timeout: float | None = None) -> bool:
@@ -208,7 +190,7 @@ class Lifecycle:
             with self._changed:
                 self._changed.wait_for(lambda: self._woken, pause)
                 self._woken = False
-                if self._stopping:
+                if self._transitions.stopping:
                     return
 
     def _wait_for(self, predicate: Callable[[], bool], timeout: float | None) -> bool:
@@ -234,21 +216,14 @@ class Lifecycle:
         configured = {name for name, model in self._models.items() if model.config is not None}
         for name in configured - wanted.keys():
             self._models[name].remove()
-            self._publish(self._models[name])
+            self._transitions.publish(self._models[name])
         for name, config in wanted.items():
             model = self._models.setdefault(name, Model(name))
             model.configure(config)
-            self._publish(model)
+            self._transitions.publish(model)
         self._next_scan = self._clock()
         self._wake()
         return frozenset(wanted.keys() - configured)
-
-    def _publish(self, model: Model) -> None:
-        if model.config is None and not model.available():
-            self._in_service.withdraw(model.name)
-        else:
-            labels = model.config.labels if model.config is not None else {}
-            self._in_service.publish(model.name, model.available(), labels)
 
     def _read_configs(self) -> None:
         """Apply what the configuration file says, when it says something new."""
@@ -298,84 +273,13 @@ class Lifecycle:
         now = self._clock()
         for model in list(self._models.values()):
             for version in model.due(now):
-                self._begin_load(model, version)
+                self._transitions.begin_load(model, version)
             while (action := model.next_action()) is not None:
                 version = model.versions[action.version]
                 if isinstance(action, Load):
-                    self._begin_load(model, version)
+                    self._transitions.begin_load(model, version)
                 else:
-                    self._unload(model, version)
-
-    def _begin_load(self, model: Model, version: Version) -> None:
-        version.retry_at = None
-        self._move(model, version, State.LOADING)
-        self._loads.submit(self._attempt, model, version)
-
-    def _attempt(self, model: Model, version: Version) -> None:
-        """On a thread: load a version, and put it in service when it is still wanted."""
-        started = time.monotonic()
-        files = fingerprint(version.path)
-        servable, failure = None, None
-        try:
-            servable = self._load_servable(version.path)
-        except Exception as error:  # noqa: BLE001 - a loader's fault is the version's, and told in its status.
-            failure = status_of(error)
-        self._observer.load_ended(model.name, version.path, time.monotonic() - started, failure)
-        with self._changed:
-            version.fingerprint = files
-            if servable is not None:
-                self._loaded(model, version, servable)
-            elif failure is not None:
-                self._failed(model, version, failure)
-            self._wake()
-
-    def _loaded(self, model: Model, version: Version, servable: Servable) -> None:
-        if self._stopping or not version.aspired:
-            self._unloads.submit(servable.close)
-            version.ended(StatusError(Code.CANCELLED, "Loading of servable cancelled"))
-            self._observer.state_changed(model.name, version.number, State.END)
-            return
-        version.error = None
-        version.holding = Holding(model.name, version.number, servable)
-        self._publish(model)
-        self._move(model, version, State.AVAILABLE)
-
-    def _failed(self, model: Model, version: Version, failure: StatusError) -> None:
-        version.failed(failure, self._retries, self._clock())
-        _log.warning(
-            "model %s version %d, attempt %d to load it failed: %s: %s; %s",
-            model.name, version.number, version.failures, failure.code.name, failure.message,
-            "given up until its files change" if version.retry_at is None else "will be tried again",
-        )  # fmt: skip
-        if version.state == State.END:
-            self._observer.state_changed(model.name, version.number, State.END)
-
-    def _unload(self, model: Model, version: Version) -> None:
-        holding = version.holding
-        self._move(model, version, State.UNLOADING)
-        self._publish(model)
-        if holding is not None:
-            holding.drain(lambda: self._give_up(model, version, holding))
-
-    def _give_up(self, model: Model, version: Version, holding: Holding) -> None:
-        """Nobody holds a version any longer, whoever was last: leave the rest to a thread."""
-        # After the end of the grace in `stop` there is none, and the process is about to end.
-        with contextlib.suppress(RuntimeError):
-            self._unloads.submit(self._destroy, model, version, holding)
-
-    def _destroy(self, model: Model, version: Version, holding: Holding) -> None:
-        holding.servable.close()
-        with self._changed:
-            version.ended()
-            self._move(model, version, State.END)
-            if version.aspired and not self._stopping:
-                version.restart(version.path)
-            self._wake()
-
-    def _move(self, model: Model, version: Version, state: State) -> None:
-        version.state = state
-        _log.info("model %s version %d: %s", model.name, version.number, state.name)
-        self._observer.state_changed(model.name, version.number, state)
+                    self._transitions.unload(model, version)
 
     def _pause(self) -> float | None:
         """Seconds until something is due by time."""
