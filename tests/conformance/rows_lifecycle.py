@@ -358,9 +358,12 @@ RELOAD = (
         reload(
             config("bad"),
             code="UNKNOWN",
-            words=("1 model(s) did not become available: {{name: bad version: 1} due to error: ",),
+            words=(
+                "1 model(s) did not become available: {",
+                "{name: bad version: 1} due to error: ",
+            ),
         ),
-        Now(failed("bad", 1)),
+        Until(failed("bad", 1)),
     ),
     _row(
         "trap17-new-model-without-a-path-does-not-hold-up-later-reloads",
@@ -372,7 +375,7 @@ RELOAD = (
                 call=f"{MODEL}/HandleReloadConfigRequest",
                 request=f"config {{ {config_list(config('absent'))} }}",
                 code="UNKNOWN",
-                words=("1 model(s) did not become available: {{name: absent",),
+                words=("1 model(s) did not become available: ",),
                 timeout=30,
             )
         ),
@@ -487,7 +490,7 @@ def _warmed(
         "6",
         Publish(name, "1", kind="warmed", records=records, file=file),
         reload(config(name), code="UNKNOWN", words=("did not become available", *words)),
-        Now(failed(name, 1)),
+        Until(failed(name, 1)),
     )
 
 

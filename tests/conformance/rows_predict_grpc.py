@@ -281,6 +281,12 @@ ERRORS = (
         note="the code and the text are the failing op's own",
     ),
     _ok(
+        "declared-shape-is-not-checked-in-grpc",
+        "1.4",
+        predict(spec(), x=tensor("FLOAT", [1, 2], [1.0, 2.0])),
+        outputs(spec(version=2, signature=DEFAULT), y=tensor("FLOAT", [1, 2], [3.5, 4.0])),
+    ),
+    _ok(
         "empty-batch",
         "1.4",
         predict(spec(), x=tensor("FLOAT", [0])),

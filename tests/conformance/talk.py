@@ -106,6 +106,19 @@ def call(server: Server, row: Grpc) -> GrpcAnswer:
     return call_bytes(server, row.call, serialized(row), row.timeout)
 
 
+def begin(server: Server, row: Grpc) -> Callable[[], None]:
+    """Send a gRPC row now, before whatever is sent next on the same channel; gives what waits and checks."""
+    sent = server.channel.unary_unary(f"/{row.call}").future(serialized(row), timeout=row.timeout)
+
+    def finish() -> None:
+        error = sent.exception()
+        if error is None:
+            return check_grpc(row, GrpcAnswer("OK", "", sent.result()))
+        return check_grpc(row, GrpcAnswer(error.code().name, error.details() or "", b""))
+
+    return finish
+
+
 def call_bytes(server: Server, method: str, request: bytes, timeout: float) -> GrpcAnswer:
     """Send bytes to a method."""
     try:
