@@ -142,6 +142,15 @@ class ServerOptions:
     shutdown_grace_seconds: float = _flag(
         30.0, "Longest wait for requests under way when told to stop (own addition)."
     )
+    rest_api_max_inflated_bytes: int = _flag(
+        100 * 2**20, "Most bytes that the gzip body of a REST request may inflate to (own addition)."
+    )
+    log_format: str = _flag("text", "How log lines are written: text or json (own addition).")
+    report_ports_fd: int = _flag(
+        -1,
+        "File descriptor that gets a JSON line with grpc_port and rest_port once both are open, for who "
+        "starts the server with free ports; negative: none (own addition).",
+    )
 
 
 @dataclass(frozen=True)
@@ -238,6 +247,10 @@ def _parallelism_set_thrice(options: ServerOptions) -> bool:
 
 
 _CONTRADICTIONS = (
+    _Contradiction(
+        lambda o: o.log_format not in ("text", "json"),
+        "--log_format is neither text nor json; give one of them",
+    ),
     _Contradiction(
         lambda o: o.port == 0 and not o.grpc_socket_path,
         "--port=0 turns gRPC's port off; give --grpc_socket_path, or another --port",

@@ -1,0 +1,67 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serving.session import status_of
+from wire.errors import Code, StatusError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Loads a model of 40 MB and closes it; prints how much of that the process has then given back.
+GIVES_BACK = """
+import gc, pathlib, sys
+from serving import servable
+from serving.session import tensorflow
+from tests.serving import saved_models
+
+tf = tensorflow().compat.v1
+
+def signatures():
+    x = tf.placeholder(tf.float32, [None], name="x")
+    weights = tf.get_variable("weights", initializer=tf.ones([10_000_000]), use_resource=True)
+    return {"serving_default": saved_models.signature({"x": x}, {"y": x + weights[0]})}
+
+def resident():
+    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+path = saved_models.export(pathlib.Path(sys.argv[1]), signatures)
+servable.load(path).close()
+loaded = servable.load(path)
+before = resident()
+loaded.close()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_close_gives_the_models_memory_back(tmp_path):
+    environment = {key: value for key, value in os.environ.items() if key != "TF_ENABLE_ONEDNN_OPTS"}
+    done = subprocess.run(
+        [sys.executable, "-c", GIVES_BACK, str(tmp_path / "1")],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+
+    assert int(done.stdout) > 30_000_000
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (
+            OSError("no file /srv/models/m/1/saved_model.pb here"),
+            Code.NOT_FOUND,
+            "no file saved_model.pb here",
+        ),
+        (ValueError("a/b is no tensor"), Code.INVALID_ARGUMENT, "a/b is no tensor"),
+        (RuntimeError("failed\n\t [[{{node x}}]]"), Code.INTERNAL, "failed"),
+        (RuntimeError(), Code.INTERNAL, "RuntimeError"),
+        (StatusError(Code.ABORTED, "as it is"), Code.ABORTED, "as it is"),
+    ],
+)
+def test_status_of_an_exception_tells_no_path(error, code, message):
+    status = status_of(error)
+
+    assert (status.code, status.message) == (code, message)
