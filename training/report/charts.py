@@ -1,0 +1,119 @@
+"""The figures: loss and accuracy by epoch as in Chollet's book, and the reliability diagram. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from training.report.axes import BOTTOM, HEIGHT, TOP, Frame, around, figure, frame, line, text, ticks
+from training.report.markup import Markup, element, join
+from training.report.measures import Bin, interval
+
+X_TICKS, Y_TICKS = 8, 6
+FEW = 10
+"""A bin of fewer examples says next to nothing, and is drawn pale."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One measure by epoch, from 1, and what the published network reached of it on the test split."""
+
+    measure: str
+    training: Sequence[float]
+    validation: Sequence[float]
+    best_epoch: int
+    test: float
+
+
+def curve(given: Curve) -> Markup:
+    """Draw training as dots, validation as a line, the best epoch, and the test split as a diamond at it."""
+    last = len(given.training)
+    area = Frame(0.5, max(last, 1) + 0.5, *around([*given.training, *given.validation, given.test], Y_TICKS))
+    x_ticks = [tick for tick in ticks(1, max(last, 2), X_TICKS, least_step=1) if tick <= last]
+    best = area.x(given.best_epoch)
+    return figure(
+        _in_words(given),
+        frame(area, x_ticks, ticks(area.y_low, area.y_high, Y_TICKS + 1), "epoch", given.measure),
+        line(best, TOP, best, HEIGHT - BOTTOM, "best"),
+        _path(area, given.training, "training-line"),
+        _path(area, given.validation, "validation-line"),
+        _dots(area, "training", given.training),
+        _dots(area, "validation", given.validation),
+        _diamond(best, area.y(given.test), f"test split: {given.test:.4f}") if math.isfinite(given.test) else Markup(),
+    )  # fmt: skip
+
+
+def reliability(bins: Sequence[Bin], labels: int) -> Markup:
+    """Draw the share that is right over the confidence, with its 95 % interval; on the diagonal they agree."""
+    low = math.floor(10 / labels) / 10
+    area = Frame(low, 1.0, 0.0, 1.0)
+    return figure(
+        "Share of right answers by confidence: "
+        + "; ".join(f"{part.confidence:.2f}: {part.accuracy:.2f} of {part.count}" for part in bins),
+        frame(area, ticks(low, 1, 6), ticks(0, 1, 6), "confidence", "share that is right"),
+        *(_bar(area, part) for part in bins),
+        line(area.x(low), area.y(low), area.x(1), area.y(1), "diagonal"),
+        text(area.x(low) + 10, area.y(0.94), "above the line: too modest", "note"),
+        text(area.x(1) - 8, area.y(0.04), "below: too sure", "note end"),
+    )
+
+
+def _bar(area: Frame, part: Bin) -> Markup:
+    left, right, top = area.x(part.low) + 1, area.x(part.high) - 1, area.y(part.accuracy)
+    middle = (left + right) / 2
+    lowest, highest = interval(part.right, part.count)
+    said = f"confidence {part.confidence:.3f}, right {part.accuracy:.3f}, {part.count:,} examples"
+    return element(
+        "g",
+        element("title", said),
+        element("rect", x=left, y=top, width=right - left, height=area.y(0) - top, class_="bar"),
+        line(middle, area.y(lowest), middle, area.y(highest), "whisker"),
+        line(left, area.y(part.confidence), right, area.y(part.confidence), "claimed"),
+        class_="few" if part.count < FEW else None,
+    )
+
+
+def _path(area: Frame, values: Sequence[float], class_: str) -> Markup:
+    """Join the values of neighbouring epochs; what is not finite leaves a gap."""
+    places = [(area.x(epoch), area.y(value)) for epoch, value in enumerate(values, start=1)]
+    return join(
+        line(*start, *end, class_) for start, end in pairwise(places) if math.isfinite(start[1] + end[1])
+    )
+
+
+def _dots(area: Frame, name: str, values: Sequence[float]) -> Markup:
+    return join(
+        element(
+            "circle",
+            element("title", f"{name}, epoch {epoch}: {value:.4f}"),
+            cx=area.x(epoch),
+            cy=area.y(value),
+            r=4 if name == "training" else 3,
+            class_=f"{name}-dot",
+        )
+        for epoch, value in enumerate(values, start=1)
+        if math.isfinite(value)
+    )
+
+
+def _diamond(x: float, y: float, said: str) -> Markup:
+    points = " ".join(
+        f"{x + across:.1f},{y + down:.1f}" for across, down in ((0, -7), (7, 0), (0, 7), (-7, 0))
+    )
+    return element("polygon", element("title", said), points=points, class_="test-mark")
+
+
+def _in_words(given: Curve) -> str:
+    parts = []
+    for name, values in (("training", given.training), ("validation", given.validation)):
+        if values:
+            parts.append(f"{name} from {values[0]:.4f} at epoch 1 to {values[-1]:.4f} at epoch {len(values)}")
+    at_best = (
+        f"{given.validation[given.best_epoch - 1]:.4f} in validation" if given.validation else "the last"
+    )
+    return (
+        f"{given.measure} by epoch: {'; '.join(parts)}; best epoch {given.best_epoch}, {at_best};"
+        f" test {given.test:.4f}"
+    )
