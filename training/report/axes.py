@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from training.report.markup import Markup, element, join
 
 WIDTH, HEIGHT = 420.0, 280.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 12.0, 42.0
+LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 12.0, 42.0
 STEPS = (1, 2, 2.5, 5, 10)
 
 
@@ -79,6 +79,22 @@ def frame(
         text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, x_title, "title middle"),
         element("text", y_title, class_="title middle", transform=f"translate(12 {middle:g}) rotate(-90)"),
     ])  # fmt: skip
+
+
+def legend(entries: Sequence[tuple[str, Markup]]) -> Markup:
+    """Return names with what they are drawn as, in a box of 18 by 12."""
+    return element(
+        "ul",
+        [
+            element(
+                "li",
+                element("svg", drawn, viewBox="0 0 18 12", class_="swatch", aria_hidden="true"),
+                element("span", name),
+            )
+            for name, drawn in entries
+        ],
+        class_="legend",
+    )
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:

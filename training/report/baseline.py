@@ -18,6 +18,7 @@ CONFIG = "models.config"
 """The file in the store that `kedge versions` keeps labels in and servers read."""
 LABEL = "stable"
 """The label that `kedge versions promote` moves."""
+MISSING = "none"
 NO_SETTINGS = frozenset(
     {"name", "version", "path", "created", "history", "seconds", "loss", "accuracy", "sha256"}
 )
@@ -35,7 +36,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting by its path in kedge.json; `before` is None where there is no other version, or no such key."""
+    """A setting by its path in kedge.json; `before` is None where there is none to compare with."""
 
     name: str
     now: str
@@ -60,11 +61,12 @@ def find(base: Path) -> Baseline | None:
 def settings(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[Setting]:
     """Return all settings of two kedge.json documents, those that differ first."""
     here, there = _flat(now), _flat(before or {})
-    names = {**here, **(there if before is not None else {})}
+    if before is None:
+        return [Setting(name, value, None, changed=False) for name, value in here.items()]
     found = [
-        Setting(name, here.get(name, "–"), there.get(name), before is not None and here.get(name) != there.get(name))
-        for name in names
-    ]  # fmt: skip
+        Setting(name, here.get(name, MISSING), there.get(name), changed=here.get(name) != there.get(name))
+        for name in here | there
+    ]
     return sorted(found, key=lambda setting: not setting.changed)
 
 

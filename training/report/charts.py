@@ -1,4 +1,4 @@
-"""The figures: loss and accuracy by epoch as in Chollet's book, and the reliability diagram. Pure functions."""
+"""The figures: loss and accuracy by epoch as in Chollet's book, and those of calibration. Pure functions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from training.report.axes import BOTTOM, HEIGHT, TOP, Frame, around, figure, frame, line, text, ticks
+from training.report.axes import BOTTOM, HEIGHT, TOP, Frame, around, figure, frame, line, ticks
 from training.report.markup import Markup, element, join
 from training.report.measures import Bin, interval
 
@@ -41,13 +41,19 @@ def curve(given: Curve) -> Markup:
         _path(area, given.validation, "validation-line"),
         _dots(area, "training", given.training),
         _dots(area, "validation", given.validation),
-        _diamond(best, area.y(given.test), f"test split: {given.test:.4f}") if math.isfinite(given.test) else Markup(),
-    )  # fmt: skip
+        _test(best, area, given.test),
+    )
+
+
+def _test(x: float, area: Frame, test: float) -> Markup:
+    if not math.isfinite(test):
+        return Markup()
+    return diamond(x, area.y(test), element("title", f"test split: {test:.4f}"))
 
 
 def reliability(bins: Sequence[Bin], labels: int) -> Markup:
-    """Draw the share that is right over the confidence, with its 95 % interval; on the diagonal they agree."""
-    low = math.floor(10 / labels) / 10
+    """Draw the share that is right over the confidence, with its 95% interval."""
+    low = _lowest(labels)
     area = Frame(low, 1.0, 0.0, 1.0)
     return figure(
         "Share of right answers by confidence: "
@@ -55,20 +61,51 @@ def reliability(bins: Sequence[Bin], labels: int) -> Markup:
         frame(area, ticks(low, 1, 6), ticks(0, 1, 6), "confidence", "share that is right"),
         *(_bar(area, part) for part in bins),
         line(area.x(low), area.y(low), area.x(1), area.y(1), "diagonal"),
-        text(area.x(low) + 10, area.y(0.94), "above the line: too modest", "note"),
-        text(area.x(1) - 8, area.y(0.04), "below: too sure", "note end"),
     )
 
 
+def histogram(bins: Sequence[Bin], labels: int) -> Markup:
+    """Draw the share of the examples in each bin of confidence."""
+    low, total = _lowest(labels), sum(part.count for part in bins)
+    shares = [part.count / total for part in bins]
+    area = Frame(low, 1.0, 0.0, around([0.0, *shares])[1])
+    return figure(
+        "Share of the examples by confidence: "
+        + "; ".join(
+            f"{part.low:.2f} to {part.high:.2f}: {share:.1%}"
+            for part, share in zip(bins, shares, strict=True)
+        ),
+        frame(
+            area, ticks(low, 1, 6), ticks(0, area.y_high, Y_TICKS + 1), "confidence", "share of the examples"
+        ),
+        *(_column(area, part, share) for part, share in zip(bins, shares, strict=True)),
+    )
+
+
+def _lowest(labels: int) -> float:
+    """Return where the axis of confidence begins: the highest of n probabilities is 1 / n or more."""
+    return math.floor(10 / labels) / 10
+
+
+def _column(area: Frame, part: Bin, share: float) -> Markup:
+    said = f"confidence {part.low:.2f} to {part.high:.2f}: {part.count:,} examples, {share:.1%}"
+    return element("g", element("title", said), _box(area, part, share))
+
+
+def _box(area: Frame, part: Bin, height: float) -> Markup:
+    left, right, top = area.x(part.low) + 1, area.x(part.high) - 1, area.y(height)
+    return element("rect", x=left, y=top, width=right - left, height=area.y(0) - top, class_="bar")
+
+
 def _bar(area: Frame, part: Bin) -> Markup:
-    left, right, top = area.x(part.low) + 1, area.x(part.high) - 1, area.y(part.accuracy)
+    left, right = area.x(part.low) + 1, area.x(part.high) - 1
     middle = (left + right) / 2
     lowest, highest = interval(part.right, part.count)
     said = f"confidence {part.confidence:.3f}, right {part.accuracy:.3f}, {part.count:,} examples"
     return element(
         "g",
         element("title", said),
-        element("rect", x=left, y=top, width=right - left, height=area.y(0) - top, class_="bar"),
+        _box(area, part, part.accuracy),
         line(middle, area.y(lowest), middle, area.y(highest), "whisker"),
         line(left, area.y(part.confidence), right, area.y(part.confidence), "claimed"),
         class_="few" if part.count < FEW else None,
@@ -98,11 +135,10 @@ def _dots(area: Frame, name: str, values: Sequence[float]) -> Markup:
     )
 
 
-def _diamond(x: float, y: float, said: str) -> Markup:
-    points = " ".join(
-        f"{x + across:.1f},{y + down:.1f}" for across, down in ((0, -7), (7, 0), (0, 7), (-7, 0))
-    )
-    return element("polygon", element("title", said), points=points, class_="test-mark")
+def diamond(x: float, y: float, *children: Markup) -> Markup:
+    """Draw the mark of the published network on the test split around a point."""
+    points = f"{x:.1f},{y - 6:.1f} {x + 6:.1f},{y:.1f} {x:.1f},{y + 6:.1f} {x - 6:.1f},{y:.1f}"
+    return element("polygon", *children, points=points, class_="test-mark")
 
 
 def _in_words(given: Curve) -> str:
@@ -110,10 +146,8 @@ def _in_words(given: Curve) -> str:
     for name, values in (("training", given.training), ("validation", given.validation)):
         if values:
             parts.append(f"{name} from {values[0]:.4f} at epoch 1 to {values[-1]:.4f} at epoch {len(values)}")
-    at_best = (
-        f"{given.validation[given.best_epoch - 1]:.4f} in validation" if given.validation else "the last"
-    )
+    best = given.best_epoch
+    at_best = f"{given.validation[best - 1]:.4f} in validation" if given.validation else "the last"
     return (
-        f"{given.measure} by epoch: {'; '.join(parts)}; best epoch {given.best_epoch}, {at_best};"
-        f" test {given.test:.4f}"
+        f"{given.measure} by epoch: {'; '.join(parts)}; best epoch {best}, {at_best}; test {given.test:.4f}"
     )

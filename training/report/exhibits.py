@@ -15,7 +15,8 @@ from training.report.word_weights import Answer, word_weights
 
 EXCERPT = 90
 """Words of a text that are shown: the stretch that weighs most."""
-HEAVIEST = 8
+HEAVIEST = 24
+"""Different words of a text that are told as its heaviest."""
 LARGEST_SIDE = 96
 """Pixels; larger pictures are scaled down to it, as the page is to stay small."""
 DARK = 96

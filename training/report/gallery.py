@@ -3,45 +3,48 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 from training.report.exhibits import Picture, Text, Value, Word
 from training.report.markup import Markup, element, join
 from training.report.mistakes import Mistake
-from training.report.tables import Row, percent, section, table
+from training.report.tables import MINUS, Row, percent, section, table
 
+LEAD = "Wrong, and most confident of it. Some are the network's fault, some the label's."
+NONE = "There is none: every test example was found."
+SHOWN = 8
+"""Words told with their weights below a text."""
 FAINTEST = 0.12
 """Words that weigh less than this share of the heaviest are not marked: they would drown the others."""
+CERTAIN = 0.99995
+"""From here on a confidence would be rounded to 100%."""
 
 
-def gallery(mistakes: tuple[Mistake, ...]) -> Markup:
+def gallery(mistakes: Sequence[Mistake]) -> Markup:
     """Return what can be shown of each mistake: pictures and texts as such, all else in a table."""
-    if not mistakes:
-        return section(
-            "mistakes", "Surest mistakes", element("p", "There is none: every test example was found.")
-        )
     pictures = [_picture(each, each.exhibit) for each in mistakes if isinstance(each.exhibit, Picture)]
     texts = [_text(each, each.exhibit) for each in mistakes if isinstance(each.exhibit, Text)]
     values = [_value(each, each.exhibit) for each in mistakes if isinstance(each.exhibit, Value)]
+    columns = ["example", "input", "true", "found", "confidence"]
     return section(
         "mistakes",
         "Surest mistakes",
-        element("p", "Wrong, and most confident of it. Some are the network's fault, some the label's.", class_="lead"),
+        element("p", LEAD if mistakes else NONE, class_="lead"),
         element("div", pictures, class_="pictures") if pictures else None,
         _key() if texts else None,
         texts,
-        table("Surest mistakes", ["example", "input", "true", "found", "confidence"], values, "values") if values else None,
-    )  # fmt: skip
+        table("Surest mistakes", columns, values, "values") if values else None,
+    )
 
 
 def _picture(mistake: Mistake, shown: Picture) -> Markup:
     source = f"data:image/png;base64,{base64.b64encode(shown.png).decode()}"
-    said = f"Test example {mistake.row}: {mistake.truth}, taken for {mistake.found}"
     return element(
         "figure",
         element(
             "img",
             src=source,
-            alt=said,
+            alt=f"Test example {mistake.row}: {mistake.truth}, taken for {mistake.found}",
             width=shown.width,
             height=shown.height,
             class_="dark-ground" if shown.dark else None,
@@ -56,42 +59,28 @@ def _picture(mistake: Mistake, shown: Picture) -> Markup:
 
 
 def _text(mistake: Mistake, shown: Text) -> Markup:
-    largest = max((abs(word.weight) for word in shown.heaviest), default=0.0)
     last = shown.first + len(shown.words)
-    place = (
-        f"words {shown.first + 1} to {last} of {shown.length}"
-        if len(shown.words) < shown.length
-        else "in full"
-    )
+    whole = len(shown.words) == shown.length
+    place = "in full" if whole else f"words {shown.first + 1:,} to {last:,} of {shown.length:,}"
+    told = f"{_sure(mistake.confidence)} · test example {mistake.row}, {place}"
+    chips = join(join([_chip(word), " "]) for word in shown.heaviest[:SHOWN] if word.weight)
     return element(
         "article",
-        element(
-            "h3",
-            _verdict(mistake),
-            element(
-                "span", f"{_sure(mistake.confidence)} · test example {mistake.row}, {place}", class_="note"
-            ),
-        ),
+        element("h3", _verdict(mistake), element("span", told, class_="note")),
         element(
             "p",
             "… " if shown.first else None,
-            join(join([_word(word, largest), " "]) for word in shown.words),
+            join(join([_word(word, shown.heaviest), " "]) for word in shown.words),
             "…" if last < shown.length else None,
             class_="review",
         ),
-        element(
-            "p",
-            element("span", "weigh most ", class_="note"),
-            join(join([_chip(word), " "]) for word in shown.heaviest if word.weight),
-            class_="chips",
-        ),
+        element("p", element("span", "weigh most ", class_="note"), chips, class_="chips"),
     )
 
 
 def _value(mistake: Mistake, shown: Value) -> Row:
-    return Row([
-        f"#{mistake.row}", element("code", shown.text), mistake.truth, mistake.found, _sure(mistake.confidence)
-    ])  # fmt: skip
+    sure, shown_as = _sure(mistake.confidence), element("code", shown.text)
+    return Row([f"#{mistake.row}", shown_as, mistake.truth, mistake.found, sure])
 
 
 def _key() -> Markup:
@@ -107,8 +96,9 @@ def _key() -> Markup:
     )
 
 
-def _word(word: Word, largest: float) -> Markup:
-    share = abs(word.weight) / largest if largest else 0.0
+def _word(word: Word, heaviest: Sequence[Word]) -> Markup:
+    """Mark a word that is among the heaviest, the more the heavier."""
+    share = abs(word.weight / heaviest[0].weight) if word in heaviest and heaviest[0].weight else 0.0
     if share < FAINTEST:
         return join([word.text])
     return element(
@@ -136,13 +126,13 @@ def _side(word: Word) -> str:
 
 
 def _signed(weight: float) -> str:
-    return f"{weight:+.2f}".replace("-", "−")
+    return f"{weight:+.2f}".replace("-", MINUS)
 
 
 def _sure(confidence: float) -> str:
-    """Write a confidence; one that rounds to 100% is none the more certain for it."""
-    return "> 99.99%" if 0.99995 <= confidence else percent(confidence)  # noqa: PLR2004, SIM300 (rounds to 100.00%)
+    return "> 99.99%" if confidence >= CERTAIN else percent(confidence)
 
 
 def _odds(mistake: Mistake) -> str:
-    return f"{mistake.found}: {percent(mistake.confidence)}, {mistake.truth}: {percent(mistake.truth_probability)}"
+    given = ((mistake.found, mistake.confidence), (mistake.truth, mistake.truth_probability))
+    return ", ".join(f"{label}: {percent(probability)}" for label, probability in given)

@@ -37,7 +37,7 @@ class Predictions:
     @property
     def right(self) -> NDArray[np.bool_]:
         """Whether the label found is the true one, [N]."""
-        return self.found == self.truth
+        return np.equal(self.found, self.truth)
 
     @property
     def confidence(self) -> NDArray[np.float64]:
@@ -109,7 +109,7 @@ def mean_f1(scores: Sequence[LabelScore]) -> float:
 
 @dataclass(frozen=True)
 class Bin:
-    """The examples whose confidence is in (low, high]: how many, their mean confidence, how many are right."""
+    """The examples whose confidence is in (low, high]: their number, mean confidence, how many are right."""
 
     low: float
     high: float
@@ -131,9 +131,15 @@ def reliability(predicted: Predictions, bins: int = BINS) -> list[Bin]:
     sums = np.bincount(places, weights=confidence, minlength=bins)
     rights = np.bincount(places[right], minlength=bins)
     return [
-        Bin(place / bins, (place + 1) / bins, int(counts[place]), sums[place] / counts[place], int(rights[place]))
+        Bin(
+            low=place / bins,
+            high=(place + 1) / bins,
+            count=int(counts[place]),
+            confidence=float(sums[place] / counts[place]),
+            right=int(rights[place]),
+        )
         for place in np.flatnonzero(counts).tolist()
-    ]  # fmt: skip
+    ]
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:

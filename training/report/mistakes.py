@@ -32,7 +32,7 @@ def most_confident(predicted: Predictions, most: int) -> list[int]:
     """Return the rows that are wrong, the highest confidence first, equal ones in their order."""
     wrong = np.flatnonzero(~predicted.right)
     order = np.argsort(-predicted.confidence[wrong], kind="stable")
-    return wrong[order[:most]].tolist()
+    return [int(row) for row in wrong[order[:most]]]
 
 
 def show(labels: Sequence[str], predicted: Predictions, splits: Splits, answer: Answer) -> list[Mistake]:

@@ -11,8 +11,11 @@ from training.report.baseline import Baseline
 from training.report.evidence import Evidence
 from training.report.markup import Child, Markup, element, join
 from training.report.measures import calibration_error, interval, label_scores, mean_f1
-from training.report.tables import percent, plural, points, score
+from training.report.tables import MINUS, percent, plural, points, score
 from training.result import JobResult
+
+INVISIBLE = 0.00005
+"""A smaller difference vanishes in the digits that are shown."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def _tiles(result: JobResult, evidence: Evidence) -> list[Markup]:
         _tile(
             "Accuracy",
             percent(result.accuracy),
-            f"{right:,} of {count:,} test examples right; 95% interval {percent(low, 1)} to {percent(high, 1)}",
+            f"{right:,} of {count:,} test examples right; 95% interval {percent(low)} to {percent(high)}",
             _source(result, evidence),
             _against(other, result.accuracy, other.accuracy, more_is_better=True),
         ),
@@ -113,8 +116,8 @@ def _against(other: Comparison, now: float, before: float | None, *, more_is_bet
         return element("span", other.reason, class_="delta") if other.reason and other.name else None
     difference = now - before
     better = (difference > 0) == more_is_better
-    said = points(difference) if more_is_better else f"{difference:+.4f}".replace("-", "−")
-    if said.strip("+−0. points") == "":
+    said = points(difference) if more_is_better else f"{difference:+.4f}".replace("-", MINUS)
+    if abs(difference) < INVISIBLE:
         return element("span", f"the same as {other.name}", class_="delta")
     word = "better" if better else "worse"
     return element("span", f"{said} against {other.name}: {word}", class_=f"delta {word}")
@@ -128,14 +131,11 @@ def _source(result: JobResult, evidence: Evidence) -> Markup | None:
 
 
 def _hardest(evidence: Evidence) -> str:
-    scores = label_scores(evidence.counts)
-    known = [
-        (each.f1, name) for each, name in zip(scores, evidence.model.labels, strict=True) if each.support
-    ]
-    if not known:
-        return ""
-    worst, name = min(known)
-    return f"over {plural(len(evidence.model.labels), 'label')}; lowest {score(worst)} for {name}"
+    labels = evidence.model.labels
+    scores = zip(label_scores(evidence.counts), labels, strict=True)
+    known = [(each.f1, label) for each, label in scores if each.support]
+    worst, label = min(known)
+    return f"over {plural(len(labels), 'label')}; lowest {score(worst)} for {label}"
 
 
 def _trust(evidence: Evidence) -> str:

@@ -11,12 +11,14 @@ from training.report.fitting import fitting
 from training.report.gallery import gallery
 from training.report.markup import Markup, element, join
 from training.report.provenance import configuration, data
-from training.report.results import calibration, results
+from training.report.results import results
+from training.report.trust import calibration
 from training.result import JobResult
 
 FILE = "report.html"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a browser lets the page do: show what is in it. Should a script ever get in, it does not run."""
+FOOTER = "Written by kedge's training job. This file is whole: it loads nothing."
 CONTENTS = (
     ("fit", "Fit"),
     ("test", "Test"),
@@ -28,7 +30,7 @@ CONTENTS = (
 
 
 def write(directory: Path, result: JobResult, evidence: Evidence, *, refused: str | None = None) -> Path:
-    """Write report.html and return its path; `refused` is why the network was not published, if it was not."""
+    """Write report.html and return its path; `refused` says why the network is not published, if so."""
     path = directory / FILE
     path.write_text(render(result, evidence, refused=refused), encoding="utf-8", errors="xmlcharrefreplace")
     return path
@@ -46,13 +48,11 @@ def render(result: JobResult, evidence: Evidence, *, refused: str | None = None)
             fitting(result, evidence),
             results(evidence),
             calibration(evidence),
-            gallery(tuple(evidence.mistakes)),
+            gallery(evidence.mistakes),
             configuration(result, evidence),
             data(result, evidence),
         ),
-        element(
-            "footer", element("p", "Written by kedge's training job. This file is whole: it loads nothing.")
-        ),
+        element("footer", element("p", FOOTER)),
     )
     page = element("html", _head(f"{result.name} {state}"), body, lang="en")
     return f"<!doctype html>\n{page}\n"

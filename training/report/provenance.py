@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from training.report import baseline
 from training.report.baseline import Baseline, Setting
@@ -31,15 +30,18 @@ def configuration(result: JobResult, evidence: Evidence) -> Markup:
 
 def data(result: JobResult, evidence: Evidence) -> Markup:
     """Return where the data came from, and the checksum of every file."""
-    counts = f"{plural(int(evidence.trained.sum()), 'training example')}, {plural(int(evidence.counts.sum()), 'test example')}"
+    trained, tested = int(evidence.trained.sum()), int(evidence.counts.sum())
+    counts = f"{plural(trained, 'training example')}, {plural(tested, 'test example')}"
     said = element("p", "From ", element("code", _cut(result.source)), f": {counts}.", class_="lead")
     if not result.sha256:
-        return section(
-            "data", "Data", said, element("p", "Made in memory: there are no files.", class_="note")
-        )
-    before = evidence.baseline and evidence.baseline.document.get("sha256")
+        none = element("p", "Made in memory: there are no files.", class_="note")
+        return section("data", "Data", said, none)
     rows = [
-        Row([element("code", name), element("code", digest, class_="digest"), *_same(name, digest, before, evidence)])
+        Row([
+            element("code", name),
+            element("code", digest, class_="digest"),
+            *_same(name, digest, evidence.baseline),
+        ])
         for name, digest in result.sha256.items()
     ]  # fmt: skip
     columns = ["file", "SHA-256", *([f"against {title(evidence.baseline)}"] if evidence.baseline else [])]
@@ -58,11 +60,8 @@ def _summary(found: list[Setting], other: Baseline | None) -> list[Child]:
     names: list[Child] = []
     for setting in changed:
         names += [", " if names else None, element("code", setting.name)]
-    return [
-        f"{plural(len(changed), 'setting')} {'differs' if len(changed) == 1 else 'differ'} from {what}: ",
-        *names,
-        ".",
-    ]
+    differ = "differs" if len(changed) == 1 else "differ"
+    return [f"{plural(len(changed), 'setting')} {differ} from {what}: ", *names, "."]
 
 
 def _settings(found: list[Setting], other: Baseline | None, result: JobResult) -> Markup:
@@ -70,34 +69,29 @@ def _settings(found: list[Setting], other: Baseline | None, result: JobResult) -
     if other is None:
         rows = [Row([element("code", setting.name), _cut(setting.now)]) for setting in found]
         return table("Settings", ["setting", here], rows, "values")
-    rows = [
-        Row(
-            [
-                element("code", setting.name),
-                _cut(setting.now),
-                UNDEFINED if setting.before is None else _cut(setting.before),
-                element("span", "changed", class_="badge") if setting.changed else "same",
-            ],
-            "changed" if setting.changed else None,
-        )
-        for setting in found
-    ]
-    return table(
-        f"Settings, and those of {title(other)}", ["setting", here, title(other), ""], rows, "values"
-    )
+    rows = [_beside(setting) for setting in found]
+    columns = ["setting", here, title(other), "difference"]
+    return table(f"Settings, and those of {title(other)}", columns, rows, "values")
+
+
+def _beside(setting: Setting) -> Row:
+    before = UNDEFINED if setting.before is None else _cut(setting.before)
+    mark = element("span", "changed", class_="badge") if setting.changed else "same"
+    cells = [element("code", setting.name), _cut(setting.now), before, mark]
+    return Row(cells, "changed" if setting.changed else None)
 
 
 def _seconds(seconds: Mapping[str, float]) -> Markup:
     rows = [Row([phase, f"{value:.2f}"]) for phase, value in seconds.items()]
     rows.append(Row(["all", f"{sum(seconds.values()):.2f}"], "total"))
-    return element(
-        "details", element("summary", "Where the time went"), table("Seconds by phase", ["phase", "seconds"], rows, "numbers")
-    )  # fmt: skip
+    times = table("Seconds by phase", ["phase", "seconds"], rows, "numbers")
+    return element("details", element("summary", "Where the time went"), times)
 
 
-def _same(name: str, digest: str, before: Any, evidence: Evidence) -> list[Child]:
-    if evidence.baseline is None:
+def _same(name: str, digest: str, other: Baseline | None) -> list[Child]:
+    if other is None:
         return []
+    before = other.document.get("sha256")
     same = isinstance(before, dict) and before.get(name) == digest
     return ["same file" if same else element("span", "other file", class_="badge")]
 

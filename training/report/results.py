@@ -1,4 +1,4 @@
-"""What the test split showed: confusion matrix, scores by label, calibration."""
+"""What the test split showed: confusion matrix, and scores by label."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.report.charts import reliability
 from training.report.evidence import Evidence
 from training.report.markup import Markup, element
-from training.report.measures import BINS, LabelScore, calibration_error, label_scores
-from training.report.tables import Row, percent, plural, score, section, table
+from training.report.measures import LabelScore, label_scores
+from training.report.tables import Row, percent, score, section, table
 
 MOST_LABELS = 20
 """A matrix of more labels is not read by anyone; their most frequent confusions are."""
@@ -52,12 +51,8 @@ def matrix(labels: Sequence[str], counts: NDArray[np.int64]) -> Markup:
         Row([label, *(cell(truth, found) for found in range(len(labels)))])
         for truth, label in enumerate(labels)
     ]
-    return table(
-        "Confusion matrix: true label by row, label found by column",
-        ["true ╲ found", *labels],
-        rows,
-        "matrix",
-    )
+    caption = "Confusion matrix: true label by row, label found by column"
+    return table(caption, ["true ╲ found", *labels], rows, "matrix")
 
 
 def confusions(labels: Sequence[str], counts: NDArray[np.int64]) -> str:
@@ -79,63 +74,14 @@ def scores(labels: Sequence[str], by_label: Sequence[LabelScore], trained: NDArr
     if len(labels) > MOST_SCORES:
         order = sorted(order, key=lambda place: -1 if math.isnan(by_label[place].f1) else by_label[place].f1)
         order, caption = order[:MOST_SCORES], f"{caption}: the lowest {MOST_SCORES} of {len(labels)}"
-    rows = [
-        Row([labels[place], *map(score, (each.precision, each.recall)), _meter(each.f1), f"{each.support:,}", f"{trained[place]:,}"])
-        for place, each in ((place, by_label[place]) for place in order)
-    ]  # fmt: skip
     columns = ["label", "precision", "recall", "F1", "test examples", "trained on"]
+    rows = [_scores(labels[place], by_label[place], int(trained[place])) for place in order]
     return table(caption, columns, rows, "numbers")
 
 
-def calibration(evidence: Evidence) -> Markup:
-    """Return the reliability diagram and the calibration error."""
-    total = sum(part.count for part in evidence.bins)
-    error = calibration_error(evidence.bins)
-    rows = [
-        Row([
-            f"{part.low:.2f} to {part.high:.2f}",
-            score(part.confidence),
-            score(part.accuracy),
-            f"{part.count:,}",
-            percent(part.count / total, 1),
-        ])
-        for part in evidence.bins
-    ]  # fmt: skip
-    said = (
-        f"Of the answers given with a confidence of 0.8, do 80% turn out right? The expected calibration error, "
-        f"the mean distance over {plural(total, 'example')} in {BINS} bins of equal width, is {percent(error)}."
-    )
-    columns = ["confidence", "mean", "share right", "examples", "of all"]
-    return section(
-        "calibration",
-        "Can its probabilities be trusted?",
-        element("p", said, class_="lead"),
-        element(
-            "div",
-            _diagram(evidence),
-            table("Reliability by confidence", columns, rows, "numbers"),
-            class_="pair",
-        ),
-    )
-
-
-def _diagram(evidence: Evidence) -> Markup:
-    entries = [
-        (
-            "share right, with its 95% interval",
-            '<rect x="2" y="2" width="14" height="10" class="bar"></rect>',
-        ),
-        ("mean confidence", '<line x1="1" y1="6" x2="17" y2="6" class="claimed"></line>'),
-    ]
-    legend = [
-        element("li", element("svg", Markup(drawn), viewBox="0 0 18 12", class_="swatch", aria_hidden="true"), element("span", name))
-        for name, drawn in entries
-    ]  # fmt: skip
-    return element(
-        "figure",
-        element("figcaption", element("ul", legend, class_="legend")),
-        reliability(evidence.bins, len(evidence.model.labels)),
-    )
+def _scores(label: str, of: LabelScore, trained: int) -> Row:
+    cells = [score(of.precision), score(of.recall), _meter(of.f1), f"{of.support:,}", f"{trained:,}"]
+    return Row([label, *cells])
 
 
 def _meter(f1: float) -> Markup:

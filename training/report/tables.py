@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from training.report.markup import Child, Markup, element
 
-UNDEFINED = "–"
+UNDEFINED = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def percent(share: float, digits: int = 2) -> str:
 
 def points(difference: float) -> str:
     """Write a difference of shares in percentage points, with its sign."""
-    return f"{100 * difference:+.2f} points".replace("-", "−")
+    return f"{100 * difference:+.2f} points".replace("-", MINUS)
 
 
 def score(value: float) -> str:
