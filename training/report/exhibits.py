@@ -92,8 +92,11 @@ def exhibit(splits: Splits, row: int, found: int, answer: Answer) -> Exhibit:
 
 
 def excerpt(all_words: tuple[Word, ...], size: int = EXCERPT) -> Text:
-    """Return the stretch of so many words whose weights, up or down, add up to most."""
-    sums = np.concatenate([[0.0], np.cumsum([abs(word.weight) for word in all_words])])
+    """Return the stretch of so many words whose squared weights add up to most.
+
+    Squared, because in a long text many light words together would outweigh the few that decided.
+    """
+    sums = np.concatenate([[0.0], np.cumsum([word.weight**2 for word in all_words])])
     stretches = sums[size:] - sums[:-size] if len(all_words) > size else np.zeros(1)
     first = int(stretches.argmax())
     heaviest = sorted(set(all_words), key=lambda word: (-abs(word.weight), word.text))[:HEAVIEST]

@@ -94,7 +94,7 @@ def _tiles(result: JobResult, evidence: Evidence) -> list[Markup]:
             "Loss",
             score(result.loss),
             f"{evidence.model.recipe.loss.replace('_', ' ')}, the mean of the test split",
-            _against(other, result.loss, other.loss, more_is_better=False),
+            _against(other, result.loss, other.loss, more_is_better=False) if other.loss else None,
         ),
         _tile("Mean F1", score(mean_f1(label_scores(evidence.counts))), _hardest(evidence)),
         _tile("Calibration error", percent(error), _trust(evidence)),

@@ -68,16 +68,16 @@ def _settings(found: list[Setting], other: Baseline | None, result: JobResult) -
     here = f"version {result.version}" if result.version else "this network"
     if other is None:
         rows = [Row([element("code", setting.name), _cut(setting.now)]) for setting in found]
-        return table("Settings", ["setting", here], rows, "values")
+        return table("Settings", ["setting", here], rows, "values settings")
     rows = [_beside(setting) for setting in found]
-    columns = ["setting", here, title(other), "difference"]
-    return table(f"Settings, and those of {title(other)}", columns, rows, "values")
+    columns = ["setting", here, title(other)]
+    return table(f"Settings, and those of {title(other)}", columns, rows, "values settings")
 
 
 def _beside(setting: Setting) -> Row:
     before = UNDEFINED if setting.before is None else _cut(setting.before)
-    mark = element("span", "changed", class_="badge") if setting.changed else "same"
-    cells = [element("code", setting.name), _cut(setting.now), before, mark]
+    mark = [" ", element("span", "changed", class_="badge")] if setting.changed else None
+    cells: list[Child] = [[element("code", setting.name), mark], _cut(setting.now), before]
     return Row(cells, "changed" if setting.changed else None)
 
 

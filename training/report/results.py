@@ -74,7 +74,7 @@ def scores(labels: Sequence[str], by_label: Sequence[LabelScore], trained: NDArr
     if len(labels) > MOST_SCORES:
         order = sorted(order, key=lambda place: -1 if math.isnan(by_label[place].f1) else by_label[place].f1)
         order, caption = order[:MOST_SCORES], f"{caption}: the lowest {MOST_SCORES} of {len(labels)}"
-    columns = ["label", "precision", "recall", "F1", "test examples", "trained on"]
+    columns = ["label", "precision", "recall", "F1", "test", "training"]
     rows = [_scores(labels[place], by_label[place], int(trained[place])) for place in order]
     return table(caption, columns, rows, "numbers")
 
