@@ -10,6 +10,7 @@ from itertools import pairwise
 from training.report.axes import BOTTOM, HEIGHT, TOP, Frame, around, figure, frame, line, ticks
 from training.report.markup import Markup, element, join
 from training.report.measures import Bin, interval
+from training.report.tables import score
 
 X_TICKS, Y_TICKS = 8, 6
 FEW = 10
@@ -142,12 +143,12 @@ def diamond(x: float, y: float, *children: Markup) -> Markup:
 
 
 def _in_words(given: Curve) -> str:
-    parts = []
-    for name, values in (("training", given.training), ("validation", given.validation)):
-        if values:
-            parts.append(f"{name} from {values[0]:.4f} at epoch 1 to {values[-1]:.4f} at epoch {len(values)}")
+    parts = [
+        f"{name} from {score(values[0])} at epoch 1 to {score(values[-1])} at epoch {len(values)}"
+        for name, values in (("training", given.training), ("validation", given.validation))
+        if values
+    ]
     best = given.best_epoch
-    at_best = f"{given.validation[best - 1]:.4f} in validation" if given.validation else "the last"
-    return (
-        f"{given.measure} by epoch: {'; '.join(parts)}; best epoch {best}, {at_best}; test {given.test:.4f}"
-    )
+    at_best = f"{score(given.validation[best - 1])} in validation" if given.validation else "the last"
+    parts += [f"best epoch {best}, {at_best}", f"test {score(given.test)}"]
+    return f"{given.measure} by epoch: {'; '.join(parts)}"

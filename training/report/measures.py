@@ -57,8 +57,11 @@ def predictions(outputs: Array, truth: NDArray[np.int64]) -> Predictions:
 
 
 def by_label(outputs: Array) -> NDArray[np.float64]:
-    """Return every label's probability, float64 [N, labels]; see `predictions`."""
-    given = outputs.astype(np.float64)
+    """Return every label's probability, float64 [N, labels]; see `predictions`.
+
+    What is not a number, as after a fit that diverged, counts as 0.
+    """
+    given = np.clip(np.nan_to_num(outputs.astype(np.float64)), 0, 1)
     return np.hstack([1 - given, given]) if given.shape[1] == 1 else given
 
 
