@@ -268,6 +268,7 @@ def test_job_of_a_model_it_never_heard_of_writes_a_report_with_its_mistakes_in_a
     second = train(replace(options, seed=3))
     text = Page((second.path / "assets.extra" / "report.html").read_text()).text
     assert "Version 2 of points" in text
+    assert "version 1 was tested on another sample: not comparable" in text
     assert "differ from version 1, the newest before this one: source, seed" in text
 
 

@@ -58,6 +58,8 @@ def compare(result: JobResult, baseline: Baseline | None) -> Comparison:
         return Comparison(name, None, None, f"{name} was trained on {_data(before)} data: not comparable")
     if before.get("sha256") != dict(result.sha256):
         return Comparison(name, None, None, f"{name} was tested on other files: not comparable")
+    if result.sample and before.get("source") != result.source:  # another seed makes another sample
+        return Comparison(name, None, None, f"{name} was tested on another sample: not comparable")
     return Comparison(name, _number(before, "accuracy"), _number(before, "loss"), "")
 
 
