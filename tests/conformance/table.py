@@ -24,12 +24,14 @@ class Row:
     `rule` is the contract's section. `server` names the flags the server runs with (servers.FLAGS); only
     "plain" is asked of a --target. `real` is False where TensorFlow Serving is known to answer otherwise,
     which only an addition or a mend of the contract's section 9 may do, and `confirmed` where the contract
-    marks the rule as unconfirmed; neither is asked of a --target, and `note` says why.
+    marks the rule as unconfirmed; neither is asked of a --target, and `note` says why. `ours` is False for
+    TensorFlow Serving's own answer where kedge has another: only a --target is asked.
     """
 
     id: str
     rule: str
     server: str = "plain"
+    ours: bool = True
     real: bool = True
     confirmed: bool = True
     note: str = ""

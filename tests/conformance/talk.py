@@ -207,7 +207,9 @@ def check_rest(row: Rest, answer: RestAnswer) -> None:
 
 
 def _check_text(text: Sequence[str], not_text: Sequence[str], body: str) -> None:
-    _in_order(text, body)
+    for piece in text:
+        if piece not in body:
+            raise AssertionError(f"expected {piece!r} in\n{body[:2000]}")
     for piece in not_text:
         if piece in body:
             raise AssertionError(f"did not expect {piece!r} in\n{body[:2000]}")
