@@ -32,7 +32,9 @@ def replay(servable: Servable, directory: Path, iterations: int = 1) -> int:
         for _ in range(max(1, iterations)):
             _run(servable, log, count)
         if count > MAX_RECORDS:
-            raise errors.invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS})")
+            raise errors.invalid_argument(
+                f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {WARMUP_FILE}"
+            )
     return count
 
 
