@@ -100,7 +100,7 @@ SCAN = (
         Now(gives("emptied", 2)),
         Remove("emptied/1"),
         Until(gone("emptied")),
-        Now(states("emptied", "1 END")),
+        Until(states("emptied", "1 END")),
     ),
     _row(
         "trap16-removed-base-path-unloads-nothing",
@@ -421,7 +421,7 @@ RELOAD = (
         Publish("steady", "1", 1),
         Rewrite(config_list(config("steady"))),
         Until(gives("steady", 2)),
-        Rewrite("model_config_list { nonsense"),
+        Rewrite("model_config_list {} nonsense: 1"),
         Publish("steady", "2", 5),
         Until(gives("steady", 6)),
         server="polled",
