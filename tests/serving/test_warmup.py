@@ -144,8 +144,9 @@ def test_replay_too_many_records_fails_after_the_first_too_many(recorder, versio
     write(version, *[predict(1)] * 4)
 
     assert refusal(recorder, version) == (
-        Code.INVALID_ARGUMENT, "Number of warmup records exceeds the maximum (2)"
-    )  # fmt: skip
+        Code.INVALID_ARGUMENT,
+        f"Number of warmup records exceeds the maximum (2) at {warmup.WARMUP_FILE}",
+    )
     assert len(recorder.ran) == 3
 
 
