@@ -147,6 +147,7 @@ class ModelServer:
         )
         listener = await asyncio.get_running_loop().create_server(server, sock=listening)
         self._started.push_async_callback(server.shutdown, LAST_ANSWERS_SECONDS)
+        self._started.callback(server.pre_shutdown)
         self._started.callback(listener.close)
         port: int = listening.getsockname()[1]
         return port
