@@ -170,6 +170,10 @@ class _Events:
         """Count."""
         self._metrics.load_ended(name, path, seconds, error)
 
+    def ran(self, model: str, api: str, seconds: float) -> None:
+        """Count."""
+        self._metrics.ran(model, api, seconds)
+
     def warmed_up(self, path: Path, records: int, seconds: float, error: StatusError | None) -> None:
         """Count."""
         self._metrics.warmed_up(path, records, seconds, error)
