@@ -201,9 +201,10 @@ class RestFront:
         compressed = await rest_body.compressed(body, exchange.request.headers.get("Accept-Encoding", ""))
         if compressed is not None:
             headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        response = _response(http_status(exchange.code), compressed or body, JSON, headers)
         if self._admission.draining:
-            headers["Connection"] = "close"
-        return _response(http_status(exchange.code), compressed or body, JSON, headers)
+            response.force_close()
+        return response
 
     def _preflight(self, exchange: Exchange) -> web.Response:
         origin = exchange.request.headers.get("Origin", "")

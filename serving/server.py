@@ -75,7 +75,7 @@ class ModelServer:
         """
         for name in without_effect(self._options):
             _log.warning("--%s has no effect on this server", name)
-        ports.check_grpc_port(self._options)
+        ports.check(self._options)
         rest_socket = ports.bound_rest_socket(self._options)
         try:
             await self._load()
@@ -92,7 +92,7 @@ class ModelServer:
         """Turn new requests away, answer those under way, close the ports, free the models.
 
         Readiness is false from the first moment. After `grace` seconds (--shutdown_grace_seconds unless
-        given) the requests that are left are cut off; False when there were any.
+        given) what is left is cut off; False when there was any: a model may still run in its thread then.
         """
         deadline = time.monotonic() + (self._options.shutdown_grace_seconds if grace is None else grace)
         self._admission.draining = True
@@ -102,9 +102,11 @@ class ModelServer:
             _log.warning("the time to stop is over: %s requests are cut off", self._admission.in_flight)
         await self._started.aclose()
         self._batcher.close()
-        stopping = asyncio.to_thread(self._lifecycle.stop)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping, max(LAST_ANSWERS_SECONDS, deadline - time.monotonic()))
+        freeing = asyncio.to_thread(self._lifecycle.stop)
+        try:
+            await asyncio.wait_for(freeing, max(LAST_ANSWERS_SECONDS, deadline - time.monotonic()))
+        except TimeoutError:
+            return False
         return drained
 
     async def _load(self) -> None:
