@@ -156,11 +156,12 @@ class ModelServer:
 
 
 class _Events:
-    """Tells metrics and health what happens to versions."""
+    """Tells metrics and health what happens to versions, on whatever thread it does."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.health: Health | None = None
         self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
 
     def state_changed(self, name: str, version: int, state: State) -> None:
         """Count, and look at the health again."""
@@ -173,8 +174,9 @@ class _Events:
         self._metrics.load_ended(name, path, seconds, error)
 
     def ran(self, model: str, api: str, seconds: float) -> None:
-        """Count."""
-        self._metrics.ran(model, api, seconds)
+        """Count a run of the warm-up on the loop, where those of requests are counted."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._metrics.ran, model, api, seconds)
 
     def warmed_up(self, path: Path, records: int, seconds: float, error: StatusError | None) -> None:
         """Count."""
