@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ EXTRA_OF = {
 }
 USAGE = 2
 INTERRUPTED = 130
+TERMINATED = 143
 
 
 class LazyGroup(click.Group):
@@ -79,7 +81,11 @@ def root() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with the code that tells how it went."""
+    """Run the command line and exit with the code that tells how it went.
+
+    SIGTERM unwinds as SIGINT does, so that what a command has begun is cleaned up; the server drains instead.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     sys.exit(run(arguments))
 
 
@@ -139,19 +145,18 @@ def demo(data_dir: Path | None, sample: bool, model_store: Path) -> None:
     it about test examples over gRPC and over REST, and stops it. Without real data it takes the built-in
     sample, and says so.
     """
+    from models import catalogue
     from serving import embedded
-    from training.command_line import ending_on_signals
     from training.quiet import import_tensorflow
 
-    with ending_on_signals():
-        import_tensorflow()
-        lessons = [_train(name, data_dir, sample, model_store) for name in catalogue_names()]
-        click.echo("\nstarting the embedded server", err=True)
-        with embedded.running([f"--model_store_root={model_store}"]) as server:
-            urls = (f"grpc://127.0.0.1:{server.grpc_port}", f"http://127.0.0.1:{server.rest_port}")
-            click.echo(f"serving on {' and '.join(urls)}\n", err=True)
-            for lesson in lessons:
-                _ask(lesson, urls)
+    import_tensorflow()
+    lessons = [_train(name, data_dir, sample, model_store) for name in catalogue.names()]
+    click.echo("\nstarting the embedded server", err=True)
+    with embedded.running([f"--model_store_root={model_store}"]) as server:
+        urls = (f"grpc://127.0.0.1:{server.grpc_port}", f"http://127.0.0.1:{server.rest_port}")
+        click.echo(f"serving on {' and '.join(urls)}\n", err=True)
+        for lesson in lessons:
+            _ask(lesson, urls)
     _report(lessons)
     click.echo(_next_steps(model_store))
 
@@ -163,13 +168,6 @@ class Lesson:
     model: Model
     result: JobResult
     data: LoadedData
-
-
-def catalogue_names() -> tuple[str, ...]:
-    """Return the models of the demo: all that there are."""
-    from models import catalogue
-
-    return catalogue.names()
 
 
 def _train(name: str, data_dir: Path | None, sample: bool, model_store: Path) -> Lesson:
@@ -201,16 +199,17 @@ def _ask(lesson: Lesson, urls: Sequence[str]) -> None:
     rows = [int(np.flatnonzero(test.labels == label)[0]) for label in range(min(3, len(model.labels)))]
     instances = [test.inputs[row] for row in rows]
     answers = {}
-    for url in urls:
+    for protocol, url in zip(("gRPC", "REST"), urls, strict=True):
         with clients.connect(url) as client:
-            answers[url.partition(":")[0]] = client.predict(model.name, instances)
+            answers[protocol] = client.predict(model.name, instances)
     click.echo(f"{model.title}, version {lesson.result.version}\n")
     for place, (row, instance) in enumerate(zip(rows, instances, strict=True)):
-        click.echo(model.show(instance, lesson.data.splits.vocabulary))
-        click.echo(f"  true label          {model.labels[test.labels[row]]}")
+        shown = model.show(instance, lesson.data.splits.vocabulary)
+        click.echo("\n".join(line for line in shown.splitlines() if line.strip()))
+        click.echo(f"  true label      {model.labels[test.labels[row]]}")
         for protocol, predictions in answers.items():
             answer = predictions[place]
-            click.echo(f"  asked over {protocol:<4}     {answer.label}, probability {answer.probability:.4f}")
+            click.echo(f"  asked by {protocol}   {answer.label}, probability {answer.probability:.4f}")
         click.echo()
 
 
