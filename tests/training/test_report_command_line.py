@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from models.catalogue import UnknownModelError
 from training.errors import StoreError
-from training.report import command_line, page
+from training.report import FILE, command_line
 from training.report.command_line import report
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def test_path_of_the_version_s_report_is_printed(run: Callable[..., Any], store:
 
 
 def test_newest_version_is_the_default(run: Callable[..., Any], store: Path) -> None:
-    (store / "mnist" / "10" / "assets.extra" / page.FILE).touch()
+    (store / "mnist" / "10" / "assets.extra" / FILE).touch()
     assert "/10/" in run("mnist").stdout
 
 

@@ -4,3 +4,6 @@
 self-contained HTML file. What is measured (`measures`), drawn (`charts`) and laid out (`sections`) are pure
 functions.
 """
+
+FILE = "report.html"
+"""Its name in a version's assets.extra."""

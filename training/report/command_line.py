@@ -11,8 +11,7 @@ import click
 from models import catalogue
 from training import store
 from training.errors import StoreError
-
-FILE = "report.html"
+from training.report import FILE
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from training.report import overview
+from training.report import FILE, overview
 from training.report.evidence import Evidence
 from training.report.fitting import fitting
 from training.report.gallery import gallery
@@ -15,7 +15,6 @@ from training.report.results import results
 from training.report.trust import calibration
 from training.result import JobResult
 
-FILE = "report.html"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a browser lets the page do: show what is in it. Should a script ever get in, it does not run."""
 FOOTER = "Written by kedge's training job. This file is whole: it loads nothing."
