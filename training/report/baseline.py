@@ -20,7 +20,7 @@ LABEL = "stable"
 """The label that `kedge versions promote` moves."""
 MISSING = "none"
 NO_SETTINGS = frozenset(
-    {"name", "version", "path", "created", "history", "seconds", "loss", "accuracy", "sha256"}
+    {"name", "version", "refused", "path", "created", "history", "seconds", "loss", "accuracy", "sha256"}
 )
 """What kedge.json says of a version that is no setting of its job; checksums are compared as data."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,17 +33,20 @@ class Evidence:
     baseline: Baseline | None
 
 
-def gather(model: Model, network: Any, splits: Splits, outputs: Array, base: Path) -> Evidence:
+def gather(
+    model: Model, network: Callable[[Any], Any], splits: Splits, outputs: Array, base: Path
+) -> Evidence:
     """Look at a network's outputs on the test split, as `evaluate` returns them.
 
-    `network` is asked again only about the texts of the mistakes that are shown. `base` is the store's
-    directory of the model, where the version now served is looked up.
+    `network` turns the tensor of `serving_default` into probabilities; it is asked again only about the texts
+    of the mistakes that are shown. `base` is the store's directory of the model, where the version now served
+    is looked up.
     """
     (spec,) = model.signature_specs["serving_default"].inputs
 
     def answer(rows: RaggedArray) -> NDArray[np.float64]:
         tensor = model.preprocess(rows, splits.vocabulary)[spec.name]
-        return by_label(np.asarray(network(tensor, training=False)))
+        return by_label(np.asarray(network(tensor)))
 
     predicted = predictions(outputs, splits.test.labels)
     return Evidence(
