@@ -19,7 +19,7 @@ from training.errors import DataError
 from training.npz import DAMAGED, read_header
 from training.scoring import rows
 from training.scoring.lines import identity
-from training.scoring.rows import Block, Columns, Position
+from training.scoring.rows import BEGIN, Block, Columns, Position
 
 SUFFIX = ".npy"
 
@@ -46,7 +46,9 @@ class Member:
         try:
             return np.frombuffer(content, self.dtype).reshape(after - first, *self.shape[1:])
         except ValueError:
-            raise DataError(f"{self.path} ends before row {after}; it was cut off while it was read") from None
+            raise DataError(
+                f"{self.path} ends before row {after}; it was cut off while it was read"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class ArrayRows:
 
     inputs: Member
     keys: Member | None
-    start: Position = Position(0, 0)
+    start: Position = BEGIN
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -121,8 +123,8 @@ def _with_checked_keys(found: ArrayRows) -> ArrayRows:
     keys, count = found.keys, found.count()
     if keys is not None and (keys.shape != (count,) or keys.dtype.kind not in "iuU"):
         raise DataError(
-            f"{keys.name} in {keys.path} is {keys.dtype}{list(keys.shape)}; expected {count} keys, integers or"
-            " texts"
+            f"{keys.name} in {keys.path} is {keys.dtype}{list(keys.shape)}; expected {count} keys:"
+            " integers or texts"
         )
     return found
 

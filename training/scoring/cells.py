@@ -1,7 +1,7 @@
 """What a cell of an input stands for: one raw input of the model, or the reason why it is none.
 
-A cell may be a number array, a list of numbers, a text (what `kedge predict` takes as an argument: a review, or
-the path of an image), or the bytes of a file.
+A cell may be a number array, a list of numbers, a text (what `kedge predict` takes as an argument: a review,
+or the path of an image), or the bytes of a file.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ FAULTS = (ValueError, TypeError, ArithmeticError, LookupError)
 
 
 def raw_specs(model: Model) -> tuple[TensorSpec, ...]:
-    """Return the tensors of the signatures that take raw inputs: all but serving_default, where there are any."""
+    """Return the tensors that raw inputs go to: serving_default's where it is the only signature."""
     further = {name: sign for name, sign in model.signature_specs.items() if name != "serving_default"}
     return tuple(spec for sign in (further or model.signature_specs).values() for spec in sign.inputs)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from training.errors import DataError
 from training.scoring import rows
-from training.scoring.rows import Block, Position, Unreadable
+from training.scoring.rows import BEGIN, Block, Position, Unreadable
 
 LARGEST = 256 << 20
 """The most bytes that a file of one row may have."""
@@ -33,7 +33,7 @@ class Files:
 
     base: Path
     names: tuple[str, ...]
-    start: Position = Position(0, 0)
+    start: Position = BEGIN
     column: str | None = None
 
     @cached_property

@@ -131,9 +131,10 @@ def separated(path: Path, columns: Columns, delimiter: str = ",") -> Lines:
     start = _after_bom(path)
     with _open(path) as stream:
         stream.seek(start.offset)
-        header, end = next(records(stream), ([], 0))
-    if isinstance(header, Unreadable) or not header:
+        found, end = next(records(stream), (Unreadable(""), 0))
+    if isinstance(found, Unreadable):
         raise DataError(f"{path} has no line with the names of the columns; expected a CSV file with one")
+    header: list[str] = found
     if len(set(header)) != len(header):
         raise DataError(f"{path} names a column twice: {', '.join(header)}; expected different names")
     try:
@@ -188,16 +189,16 @@ def _records(stream: BinaryIO, delimiter: str) -> Iterator[tuple[list[str] | Unr
     while going_on:
         going_on = False
         for line, end in _lines(stream):
-            record, after = (line, end) if isinstance(line, Unreadable) else _record(stream, line, end, delimiter)
+            record, after = (
+                (line, end) if isinstance(line, Unreadable) else _record(stream, line, end, delimiter)
+            )
             yield record, after
             if after != end:
                 going_on = True  # `_lines` begins anew behind the further lines of the record
                 break
 
 
-def _record(
-    stream: BinaryIO, line: bytes, end: int, delimiter: str
-) -> tuple[list[str] | Unreadable, int]:
+def _record(stream: BinaryIO, line: bytes, end: int, delimiter: str) -> tuple[list[str] | Unreadable, int]:
     """Parse the record that begins with a line which ends at a byte; return it with the byte behind it."""
     after = end
 

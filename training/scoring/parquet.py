@@ -17,7 +17,7 @@ from models.model import InputError
 from training.errors import DataError
 from training.scoring import rows
 from training.scoring.lines import identity
-from training.scoring.rows import Block, Columns, Position, Row, Unreadable
+from training.scoring.rows import BEGIN, Block, Columns, Position, Row, Unreadable
 
 SUFFIX = ".parquet"
 BATCH = 1024
@@ -49,7 +49,7 @@ class ParquetRows:
     column: str
     key: str | None
     groups: tuple[int, ...]
-    start: Position = Position(0, 0)
+    start: Position = BEGIN
 
     @property
     def identity(self) -> Mapping[str, Any]:

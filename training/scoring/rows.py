@@ -17,10 +17,13 @@ KEY = "key"
 
 @dataclass(frozen=True)
 class Position:
-    """A place between two rows: the number of the next row, and its offset in the units of `Source.extent`."""
+    """A place between two rows: the number of the next one, and its offset in units of `Source.extent`."""
 
     row: int
     offset: int
+
+
+BEGIN = Position(0, 0)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Columns:
     names: tuple[str, ...]
 
     def choose(self, header: Sequence[str], where: str) -> tuple[str, str | None]:
-        """Return the columns of the cells and of the keys, or raise InputError, which lists those there are."""
+        """Return the columns of the cells and of the keys, or raise InputError."""
         there = ", ".join(header) or "none"
         key = self.key if self.key is not None else KEY if KEY in header else None
         if key is not None and key not in header:
