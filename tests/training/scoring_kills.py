@@ -49,7 +49,9 @@ def run(directory: Path, suffix: str, number: int | None) -> bool:
     if pid == 0:
         if number is not None:
             kill_at(number)
-        scoring_fakes.run(scoring_fakes.options("imdb", directory.parent / "in.jsonl", output=output(directory, suffix)))
+        scoring_fakes.run(
+            scoring_fakes.options("imdb", directory.parent / "in.jsonl", output=output(directory, suffix))
+        )
         os._exit(0)
     _, status = os.waitpid(pid, 0)
     if os.WIFSIGNALED(status):
