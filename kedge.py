@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ COMMANDS = {
     "serve": ("serving.command_line:serve", "Serve the model store over TensorFlow Serving's network API."),
     "predict": ("clients.command_line:predict", "Ask a server about images or reviews."),
     "status": ("clients.command_line:status", "Show the versions that a server has, and their states."),
+    "report": ("training.report.command_line:report", "Print the path of a version's report, or open it."),
     "versions": ("serving.versions_command:command", "List published versions; promote, roll back, remove."),
     "metadata": ("clients.command_line:metadata", "Show the signatures of a model on a server."),
 }
@@ -46,7 +48,9 @@ EXTRA_OF = {
     "aiohttp": "serving",
 }
 USAGE = 2
+COLUMNS = 78
 INTERRUPTED = 130
+TERMINATED = 143
 
 
 class LazyGroup(click.Group):
@@ -80,7 +84,11 @@ def root() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with the code that tells how it went."""
+    """Run the command line and exit with the code that tells how it went.
+
+    SIGTERM unwinds as SIGINT does, so that what a command has begun is cleaned up; the server drains instead.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     sys.exit(run(arguments))
 
 
@@ -140,19 +148,18 @@ def demo(data_dir: Path | None, sample: bool, model_store: Path) -> None:
     it about test examples over gRPC and over REST, and stops it. Without real data it takes the built-in
     sample, and says so.
     """
+    from models import catalogue
     from serving import embedded
-    from training.command_line import ending_on_signals
     from training.quiet import import_tensorflow
 
-    with ending_on_signals():
-        import_tensorflow()
-        lessons = [_train(name, data_dir, sample, model_store) for name in catalogue_names()]
-        click.echo("\nstarting the embedded server", err=True)
-        with embedded.running([f"--model_store_root={model_store}"]) as server:
-            urls = (f"grpc://127.0.0.1:{server.grpc_port}", f"http://127.0.0.1:{server.rest_port}")
-            click.echo(f"serving on {' and '.join(urls)}\n", err=True)
-            for lesson in lessons:
-                _ask(lesson, urls)
+    import_tensorflow()
+    lessons = [_train(name, data_dir, sample, model_store) for name in catalogue.names()]
+    click.echo("\nstarting the embedded server", err=True)
+    with embedded.running([f"--model_store_root={model_store}"]) as server:
+        urls = (f"grpc://127.0.0.1:{server.grpc_port}", f"http://127.0.0.1:{server.rest_port}")
+        click.echo(f"serving on {' and '.join(urls)}\n", err=True)
+        for lesson in lessons:
+            _ask(lesson, urls)
     _report(lessons)
     click.echo(_next_steps(model_store))
 
@@ -164,13 +171,6 @@ class Lesson:
     model: Model
     result: JobResult
     data: LoadedData
-
-
-def catalogue_names() -> tuple[str, ...]:
-    """Return the models of the demo: all that there are."""
-    from models import catalogue
-
-    return catalogue.names()
 
 
 def _train(name: str, data_dir: Path | None, sample: bool, model_store: Path) -> Lesson:
@@ -202,16 +202,18 @@ def _ask(lesson: Lesson, urls: Sequence[str]) -> None:
     rows = [int(np.flatnonzero(test.labels == label)[0]) for label in range(min(3, len(model.labels)))]
     instances = [test.inputs[row] for row in rows]
     answers = {}
-    for url in urls:
+    for protocol, url in zip(("gRPC", "REST"), urls, strict=True):
         with clients.connect(url) as client:
-            answers[url.partition(":")[0]] = client.predict(model.name, instances)
+            answers[protocol] = client.predict(model.name, instances)
     click.echo(f"{model.title}, version {lesson.result.version}\n")
     for place, (row, instance) in enumerate(zip(rows, instances, strict=True)):
-        click.echo(model.show(instance, lesson.data.splits.vocabulary))
-        click.echo(f"  true label          {model.labels[test.labels[row]]}")
+        for line in model.show(instance, lesson.data.splits.vocabulary).splitlines():
+            if line.strip():
+                click.echo(click.wrap_text(line) if len(line) > COLUMNS else line)
+        click.echo(f"  true label      {model.labels[test.labels[row]]}")
         for protocol, predictions in answers.items():
             answer = predictions[place]
-            click.echo(f"  asked over {protocol:<4}     {answer.label}, probability {answer.probability:.4f}")
+            click.echo(f"  asked by {protocol}   {answer.label}, probability {answer.probability:.4f}")
         click.echo()
 
 

@@ -80,7 +80,8 @@ class Lifecycle:
             changed=self._wake,
         )
         self._models: dict[str, Model] = {}
-        self._discovered: tuple[ModelConfig, ...] = ()
+        # None until the store root has been looked at once.
+        self._discovered: tuple[ModelConfig, ...] | None = None if self._watch.store_root else ()
         self._configs: tuple[ModelConfig, ...] = ()
         self._file_configs = tuple(configs)
         self._next_scan: float | None = None
@@ -154,8 +155,8 @@ class Lifecycle:
             return served and (bool(configured) or self._watch.store_root is None)
 
     def settle(self, timeout: float | None = None) -> bool:
-        """Wait until every configured model has an available version, or it is known why not yet."""
-        return self._wait_for(lambda: self._came_out(self._models), timeout)
+        """Wait until every model, also a discovered one, has an available version, or it is known why not."""
+        return self._wait_for(lambda: self._discovered is not None and self._came_out(self._models), timeout)
 
     def reload(self, configs: Sequence[ModelConfig], timeout: float | None = 300.0) -> None:
         """Serve these models instead, and wait until the new ones among them have come out.
@@ -212,7 +213,7 @@ class Lifecycle:
             return self._configure()
 
     def _configure(self) -> frozenset[str]:
-        wanted = {config.name: config for config in (*self._discovered, *self._configs)}
+        wanted = {config.name: config for config in (*(self._discovered or ()), *self._configs)}
         configured = {name for name, model in self._models.items() if model.config is not None}
         for name in configured - wanted.keys():
             self._models[name].remove()
@@ -267,6 +268,8 @@ class Lifecycle:
             if discovered is not None and discovered != self._discovered:
                 self._discovered = discovered
                 self._configure()
+            elif self._discovered is None:
+                self._discovered = ()
 
     def _act(self) -> None:
         """Begin whatever the policy says, and the attempts that are due."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .table import Row
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 if TYPE_CHECKING:
@@ -25,17 +27,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what may not be asked of somebody else's server."""
-    if config.getoption("--target", default=None) is None:
-        return
-    left_out = [item for item in items if _is_ours_alone(item)]
+    """Leave out what is not asked of this server."""
+    target = config.getoption("--target", default=None)
+    left_out = [item for item in items if not _is_asked(item, of_us=target is None)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in set(left_out)]
 
 
-def _is_ours_alone(item: pytest.Item) -> bool:
-    row = getattr(item, "callspec", None) and item.callspec.params.get("row")
-    return row is not None and not (row.server == "plain" and row.real and row.confirmed)
+def _is_asked(item: pytest.Item, *, of_us: bool) -> bool:
+    callspec = getattr(item, "callspec", None)
+    row = callspec.params.get("row") if callspec is not None else None
+    if not isinstance(row, Row):
+        return True
+    return row.ours if of_us else row.server == "plain" and row.real and row.confirmed
 
 
 @pytest.fixture(scope="session")

@@ -430,6 +430,12 @@ ENCODINGS = (
         outputs(spec("scalar", version=1, signature=DEFAULT), y=tensor("FLOAT", [], [8.0])),
     ),
     _ok(
+        "scalar-string",
+        "1.3",
+        predict(spec("echo", signature="string"), x=tensor("STRING", [], ["alone"])),
+        outputs(spec("echo", version=1, signature="string"), y=tensor("STRING", [], ["alone"])),
+    ),
+    _ok(
         "no-version-of-a-tf2-saved-model",
         "1.3",
         predict(spec("module"), x=ONE),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from .table import PREDICTION, Grpc, floats, outputs, predict, spec, tensor
 
 HEALTH = "grpc.health.v1.Health/Check"
-WIDE = 2_000_000
-"""Floats: 8 MB, twice the limit that gRPC sets unless told otherwise."""
+WIDE = "w" * 5_000_000
+"""More than the 4 MiB that gRPC takes unless told otherwise."""
 
 
 def _health(row_id: str, service: str, code: str = "OK", **options: object) -> Grpc:
@@ -76,30 +76,29 @@ ROWS = (
         note="follows from the names that are set; gRPC's behaviour",
     ),
     Grpc(
-        id="health-is-not-there-without-the-flag",
+        id="health-of-a-model-by-its-name",
         rule="8",
         call=HEALTH,
-        code="UNIMPLEMENTED",
+        request='service: "half_plus_two"',
+        printed=("status: SERVING",),
+        real=False,
+        note="section 9, 5: TensorFlow Serving knows its two services only",
+    ),
+    Grpc(
+        id="health-is-there-without-the-flag",
+        rule="8",
+        call=HEALTH,
+        printed=("status: SERVING",),
         server="flags",
+        real=False,
+        note="section 9, 5: TensorFlow Serving has the service only with the flag",
     ),
     Grpc(
         id="message-over-the-usual-limit-of-4-mib-both-ways",
         rule="8",
         call=f"{PREDICTION}/Predict",
-        request=predict(spec(), x=f"dtype: DT_FLOAT tensor_shape {{ dim {{ size: {WIDE} }} }} float_val: 1"),
-        printed=(f"size: {WIDE}",),
-        confirmed=False,
-        note="relies on the repeated last value",
-    ),
-    Grpc(
-        id="message-over-the-usual-limit-of-4-mib-in",
-        rule="8",
-        call=f"{PREDICTION}/Predict",
-        request=predict(
-            spec("echo", signature="to_float16"),
-            x=f"dtype: DT_FLOAT tensor_shape {{ dim {{ size: {WIDE} }} }} tensor_content: '{'0' * 4 * WIDE}'",
-        ),
-        printed=(f"size: {WIDE}",),
+        request=predict(spec("echo", signature="string"), x=tensor("STRING", [1], [WIDE])),
+        answer=outputs(spec("echo", version=1, signature="string"), y=tensor("STRING", [1], [WIDE])),
     ),
     Grpc(
         id="long-input-name-and-many-dimensions",

@@ -24,12 +24,14 @@ class Row:
     `rule` is the contract's section. `server` names the flags the server runs with (servers.FLAGS); only
     "plain" is asked of a --target. `real` is False where TensorFlow Serving is known to answer otherwise,
     which only an addition or a mend of the contract's section 9 may do, and `confirmed` where the contract
-    marks the rule as unconfirmed; neither is asked of a --target, and `note` says why.
+    marks the rule as unconfirmed; neither is asked of a --target, and `note` says why. `ours` is False for
+    TensorFlow Serving's own answer where kedge has another: only a --target is asked.
     """
 
     id: str
     rule: str
     server: str = "plain"
+    ours: bool = True
     real: bool = True
     confirmed: bool = True
     note: str = ""
@@ -114,7 +116,7 @@ class First(Row):
 class Ends(Row):
     """Arguments with which the server ends by itself; what it prints, and whether it ends well.
 
-    `{store}` is the plain server's store, with `file` in it as `given.config`.
+    `{store}` is the plain server's store, with `file` in it as `given.config`; `{taken}` a port in use.
     """
 
     arguments: Sequence[str]

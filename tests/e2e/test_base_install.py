@@ -15,6 +15,7 @@ from serving import embedded
 from tests.e2e.conftest import ROOT
 
 PROGRAM = """
+import sys
 import numpy as np
 from clients import connect
 for url in sys.argv[2:]:

@@ -113,7 +113,7 @@ def test_status_command_shows_the_published_versions(server: embedded.Server) ->
     [
         ("nosuch", {"pixels": np.zeros((1, 784), np.float32)}, "nosuch"),
         ("mnist", {"pixels": np.zeros((1, 10), np.float32)}, "pixels"),
-        ("mnist", {"pixels": np.full((1, 784), "a", object)}, "pixels"),
+        ("mnist", {"pixels": np.full((1, 784), "a", object)}, "float"),
     ],
     ids=["unknown model", "wrong shape", "wrong type"],
 )

@@ -1,0 +1,90 @@
+"""The server as a process: its event loop, its signals, and what it says of its ports."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from serving import logs
+from serving.options import ServerOptions
+from serving.server import ModelServer
+
+_log = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def run(options: ServerOptions) -> None:
+    """Serve until SIGTERM or SIGINT, answer what is under way, and return; a second signal ends it at once.
+
+    ports.StartError, wire.errors.StatusError: it cannot start.
+    """
+    logs.configure(options.log_format)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(options))
+
+
+async def _serve(options: ServerOptions) -> None:
+    server = ModelServer(options)
+    stopping = _stopping_on_signals()
+    starting = asyncio.create_task(server.start())
+    told = asyncio.create_task(stopping.wait())
+    await asyncio.wait((starting, told), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait((starting,))
+        return
+    await starting
+    _report(server, options)
+    await told
+    _log.info("stopping: new requests are refused, those under way have %g s", options.shutdown_grace_seconds)
+    if not await server.stop():
+        # A model that runs on would hold the process up: Python waits for its threads.
+        logging.shutdown()
+        os._exit(0)
+
+
+def _stopping_on_signals() -> asyncio.Event:
+    """An event that the first signal sets; the second ends the process as it would without us."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        stopping.set()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, told)
+    return stopping
+
+
+def _report(server: ModelServer, options: ServerOptions) -> None:
+    """Say where the server listens: to people on standard error, to a program on its descriptor."""
+    places = []
+    if server.grpc_port:
+        places.append(f"gRPC on {options.bind_address}:{server.grpc_port}")
+    if options.grpc_socket_path:
+        places.append(f"gRPC on unix:{options.grpc_socket_path}")
+    if server.rest_port:
+        places.append(f"REST on http://{options.bind_address}:{server.rest_port}")
+    print(f"kedge: {', '.join(places)}", file=sys.stderr, flush=True)
+    if options.report_ports_fd >= 0:
+        with os.fdopen(options.report_ports_fd, "w") as pipe:
+            json.dump({"grpc_port": server.grpc_port, "rest_port": server.rest_port}, pipe)
+            pipe.write("\n")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it is installed; it is not on every system."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Any = uvloop.new_event_loop
+    return factory  # type: ignore[no-any-return]

@@ -1,0 +1,241 @@
+"""The REST transport: finds what a URL asks for, reads the JSON, asks the core, writes the JSON."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec, TypeVar
+
+import orjson
+from aiohttp import web
+from numpy.typing import NDArray
+
+from serving import errors, grpc_codec, rest_body, rest_urls
+from serving.admission import Admission
+from serving.inference import METADATA_FIELD, Call, Inference, ModelSpec
+from serving.metrics import Metrics
+from serving.servable import SignatureInfo
+from wire import json_tensors
+from wire.errors import Code, StatusError, http_status
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+HEALTH_PATH = "/healthz"
+READINESS_PATH = "/readyz"
+VERSION_HEADER = "X-Kedge-Model-Version"
+SERVER_NAME = "kedge"
+JSON = "application/json"
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, GET",
+    "Access-Control-Allow-Headers": "Content-Type",
+}
+NOT_FOUND_PAGE = b"<HTML><HEAD><TITLE>404 Not Found</TITLE></HEAD><BODY><H1>Not Found</H1></BODY></HTML>\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestOptions:
+    """`timeout` is the seconds that a run may take, None for any; `metrics_path` "" turns the metrics off."""
+
+    timeout: float | None = 30.0
+    cors: bool = False
+    metrics_path: str = ""
+    max_inflated_bytes: int = 100 * 2**20
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request for the API and what becomes of it; `api` is "" but for the three kinds of inference."""
+
+    request: web.BaseRequest
+    started: float
+    api: str = ""
+    call: Call = field(default_factory=lambda: Call(ModelSpec("")))
+    code: Code = Code.CANCELLED
+
+
+@dataclass(eq=False)
+class Instances:
+    """Reads the tensors of a predict request, and remembers in which form they came."""
+
+    document: Mapping[str, Any]
+    size: int
+    form: json_tensors.RequestForm = field(default=json_tensors.RequestForm.ROW)
+
+    async def read(self, signature: SignatureInfo) -> Mapping[str, NDArray[Any]]:
+        """The inputs by alias; StatusError as `wire.json_tensors.predict_inputs`."""
+        inputs, self.form = await _off_loop(
+            self.size, json_tensors.predict_inputs, self.document, signature.inputs
+        )
+        return inputs
+
+
+class RestFront:
+    """Answers HTTP requests; `handle` is what aiohttp's low-level server calls."""
+
+    def __init__(
+        self, inference: Inference, metrics: Metrics, admission: Admission, options: RestOptions | None = None
+    ) -> None:
+        self._inference = inference
+        self._metrics = metrics
+        self._admission = admission
+        self._options = options or RestOptions()
+        self._actions: Mapping[str, Callable[[Exchange], Awaitable[bytes]]] = {
+            "predict": self._predict,
+            "classify": self._classify,
+            "regress": self._regress,
+            "status": self._status,
+            "metadata": self._metadata,
+            "list": self._list,
+        }
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        # As it came, but for a client that writes the whole URL there, as it would for a proxy.
+        path = request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
+        if rest_urls.is_api(path):
+            return await self._api(request, path)
+        if self._options.metrics_path and path.partition("?")[0] == self._options.metrics_path:
+            return self._page(path)
+        if request.method in ("GET", "HEAD") and path == HEALTH_PATH:
+            return _response(200, b"ok\n", "text/plain")
+        if request.method in ("GET", "HEAD") and path == READINESS_PATH:
+            return self._readiness()
+        return _response(404, NOT_FOUND_PAGE, "text/html")
+
+    async def _api(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        exchange = Exchange(request, time.monotonic())
+        try:
+            if request.method == "OPTIONS":
+                return self._preflight(exchange)
+            body = await self._answer(exchange, path)
+            return await self._json(exchange, body)
+        finally:
+            api, call, started, code = exchange.api, exchange.call, exchange.started, exchange.code
+            self._metrics.counted("REST", api, call.spec.name, started, code)
+            self._metrics.request_ended("rest", api, call, started, code)
+
+    async def _answer(self, exchange: Exchange, path: str) -> bytes:
+        """The body of the answer, which is an error's where `exchange.code` is not OK."""
+        try:
+            with self._admission.request("rest"):
+                found = rest_urls.route(exchange.request.method, path)
+                exchange.api = found.action if found.action in ("predict", "classify", "regress") else ""
+                exchange.call = Call(found.spec)
+                body = await self._actions[found.action](exchange)
+            exchange.code = Code.OK
+            return body
+        except StatusError as error:
+            exchange.code = error.code
+            return json_tensors.error_body(error.message)
+        except Exception as error:  # noqa: BLE001 - a fault of ours is told the client, and in full the log.
+            _log.exception("%s %s failed", exchange.request.method, path)
+            exchange.code = Code.INTERNAL
+            return json_tensors.error_body(f"{type(error).__name__} in the server; see its log")
+
+    async def _predict(self, exchange: Exchange) -> bytes:
+        body = await self._body(exchange)
+        document = await _off_loop(len(body), json_tensors.parse_object, body)
+        call = self._call(exchange, document)
+        instances = Instances(document, len(body))
+        outputs = await self._inference.predict(
+            call, instances.read, unknown=errors.unknown_signature_in_rest
+        )
+        size = sum(array.nbytes for array in outputs.values())
+        return await _off_loop(size, json_tensors.predict_answer, outputs, instances.form)
+
+    async def _classify(self, exchange: Exchange) -> bytes:
+        result = await self._inference.classify(*await self._examples(exchange))
+        return json_tensors.classify_answer(result.classes, result.scores)
+
+    async def _regress(self, exchange: Exchange) -> bytes:
+        return json_tensors.regress_answer(await self._inference.regress(*await self._examples(exchange)))
+
+    async def _examples(self, exchange: Exchange) -> tuple[Call, list[bytes]]:
+        body = await self._body(exchange)
+        document = await _off_loop(len(body), json_tensors.parse_object, body)
+        call = self._call(exchange, document)
+        examples = await _off_loop(len(body), json_tensors.examples, document)
+        return call, examples.with_context()
+
+    async def _status(self, exchange: Exchange) -> bytes:
+        statuses = self._inference.status(exchange.call.spec)
+        return json_tensors.status_json(grpc_codec.status_response(statuses))
+
+    async def _metadata(self, exchange: Exchange) -> bytes:
+        signatures = self._inference.metadata(exchange.call, (METADATA_FIELD,))
+        return json_tensors.metadata_json(grpc_codec.metadata_response(exchange.call, signatures))
+
+    async def _list(self, exchange: Exchange) -> bytes:
+        """Every model with its labels and the states of its versions, in the form of its status."""
+        lifecycle = self._inference.lifecycle
+        models = [
+            {
+                "name": name,
+                "version_labels": {
+                    label: str(version) for label, version in sorted(lifecycle.labels(name).items())
+                },
+                **orjson.loads(json_tensors.status_json(grpc_codec.status_response(statuses))),
+            }
+            for name, statuses in lifecycle.statuses().items()
+        ]
+        return orjson.dumps({"models": models}, option=orjson.OPT_INDENT_2)
+
+    async def _body(self, exchange: Exchange) -> bytes:
+        return await rest_body.read(exchange.request, self._options.max_inflated_bytes)
+
+    def _call(self, exchange: Exchange, document: Mapping[str, Any]) -> Call:
+        """The call of a request whose body has been read: its time begins now."""
+        spec, timeout = exchange.call.spec, self._options.timeout
+        named = ModelSpec(spec.name, spec.version, spec.label, json_tensors.signature_name(document))
+        exchange.call = Call(named, None if timeout is None else time.monotonic() + timeout)
+        return exchange.call
+
+    async def _json(self, exchange: Exchange, body: bytes) -> web.Response:
+        headers = dict(CORS) if self._options.cors else {}
+        if exchange.call.version is not None:
+            headers[VERSION_HEADER] = str(exchange.call.version)
+        compressed = await rest_body.compressed(body, exchange.request.headers.get("Accept-Encoding", ""))
+        if compressed is not None:
+            headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        response = _response(http_status(exchange.code), compressed or body, JSON, headers)
+        if self._admission.draining:
+            response.force_close()
+        return response
+
+    def _preflight(self, exchange: Exchange) -> web.Response:
+        origin = exchange.request.headers.get("Origin", "")
+        allowed = "http://" in origin or "https://" in origin
+        exchange.code = Code.OK if allowed else Code.INVALID_ARGUMENT
+        return _response(200 if allowed else 400, b"", None, CORS if self._options.cors else {})
+
+    def _page(self, path: str) -> web.Response:
+        expected = self._options.metrics_path
+        if path != expected:
+            return _response(400, f"Unexpected path: {path}. Should be {expected}".encode(), "text/plain")
+        return _response(200, self._metrics.registry.page(), "text/plain")
+
+    def _readiness(self) -> web.Response:
+        """Ready while every configured model has an available version and the server is not stopping."""
+        ready = self._inference.lifecycle.ready() and not self._admission.draining
+        return _response(200 if ready else 503, b"ready\n" if ready else b"not ready\n", "text/plain")
+
+
+def _response(
+    status: int, body: bytes, content_type: str | None, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    given = {"Server": SERVER_NAME, **(headers or {})}
+    if content_type is not None:
+        given["Content-Type"] = content_type
+    return web.Response(status=status, body=body, headers=given)
+
+
+async def _off_loop(size: int, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Call a function that works on a body of `size` bytes, in a thread where it would hold up the loop."""
+    if size < rest_body.OFF_LOOP_FROM * 4:
+        return function(*arguments, **named)
+    return await asyncio.to_thread(function, *arguments, **named)

@@ -1,0 +1,237 @@
+"""The server as a whole: what it is made of, the order in which it starts, and how it stops."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from importlib import metadata
+from pathlib import Path
+
+import grpc
+from aiohttp import web
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from serving import config_files, loading, ports
+from serving.admission import Admission
+from serving.batching import Batcher
+from serving.batching_parameters import BatchingParameters
+from serving.config_files import Monitoring
+from serving.exposition import Registry
+from serving.grpc_front import MODEL_SERVICE, PREDICTION_SERVICE, GrpcFront
+from serving.health import Health
+from serving.inference import Inference
+from serving.lifecycle import Lifecycle, Watch
+from serving.metrics import Metrics
+from serving.options import ServerOptions, without_effect
+from serving.rest_front import RestFront, RestOptions
+from serving.states import State
+from wire.errors import StatusError
+
+_log = logging.getLogger(__name__)
+
+HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+# What answers are given to reach their clients once the last request has been answered.
+LAST_ANSWERS_SECONDS = 0.5
+MAX_URL_BYTES = 65536
+
+
+class ModelServer:
+    """Serves models by TensorFlow Serving's network API. Made and used on one running event loop.
+
+    `grpc_port` and `rest_port` are 0 for what is off, and before `start`.
+    """
+
+    def __init__(self, options: ServerOptions) -> None:
+        """StatusError: a file that an option names cannot be read or is not valid."""
+        self.grpc_port = 0
+        self.rest_port = 0
+        self._options = options
+        self._monitoring = _monitoring(options)
+        self._admission = Admission()
+        self._metrics = Metrics(Registry())
+        self._metrics.watch(self._admission, _build())
+        self._batcher = Batcher(
+            _batching(options), per_model=options.enable_per_model_batching_parameters, observer=self._metrics
+        )
+        self._events = _Events(self._metrics)
+        self._lifecycle = _lifecycle(options, self._events)
+        self._health = Health(self._lifecycle, name_services=options.enable_grpc_healthcheck_service)
+        self._events.health = self._health
+        self._inference = Inference(
+            self._lifecycle,
+            self._batcher,
+            self._metrics,
+            check_method_names=options.enable_signature_method_name_check,
+        )
+        self._started = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        """Load what is configured, then open the ports: gRPC, then REST.
+
+        Waits until every configured model has an available version, or it is known why it has none yet.
+        ports.StartError: a port cannot be had; that is told before anything is loaded.
+        """
+        for name in without_effect(self._options):
+            _log.warning("--%s has no effect on this server", name)
+        ports.check(self._options)
+        rest_socket = ports.bound_rest_socket(self._options)
+        try:
+            await self._load()
+            self.grpc_port = await self._start_grpc()
+            if rest_socket is not None:
+                self.rest_port = await self._start_rest(rest_socket)
+        except BaseException:
+            if rest_socket is not None:
+                rest_socket.close()
+            await self.stop(0)
+            raise
+
+    async def stop(self, grace: float | None = None) -> bool:
+        """Turn new requests away, answer those under way, close the ports, free the models.
+
+        Readiness is false from the first moment. After `grace` seconds (--shutdown_grace_seconds unless
+        given) what is left is cut off; False when there was any: a model may still run in its thread then.
+        """
+        deadline = time.monotonic() + (self._options.shutdown_grace_seconds if grace is None else grace)
+        self._admission.draining = True
+        await self._health.leave()
+        drained = await self._admission.drain(max(0.0, deadline - time.monotonic()))
+        if not drained:
+            _log.warning("the time to stop is over: %s requests are cut off", self._admission.in_flight)
+        await self._started.aclose()
+        self._batcher.close()
+        freeing = asyncio.to_thread(self._lifecycle.stop)
+        try:
+            await asyncio.wait_for(freeing, max(LAST_ANSWERS_SECONDS, deadline - time.monotonic()))
+        except TimeoutError:
+            return False
+        return drained
+
+    async def _load(self) -> None:
+        self._lifecycle.start()
+        # In short turns, so that being told to stop does not have to wait for a long load.
+        while not await asyncio.to_thread(self._lifecycle.settle, 0.2):
+            continue
+        await self._health.refresh()
+        following = asyncio.create_task(self._health.follow())
+        self._started.callback(following.cancel)
+
+    async def _start_grpc(self) -> int:
+        options = self._options
+        front = GrpcFront(
+            self._inference,
+            self._metrics,
+            self._admission,
+            as_content=options.enable_serialization_as_tensor_content,
+        )
+        server = grpc.aio.server(options=ports.grpc_options(options))
+        server.add_generic_rpc_handlers(front.handlers())
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
+        names = (PREDICTION_SERVICE, MODEL_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        port = ports.open_grpc(server, options)
+        await server.start()
+        self._started.push_async_callback(server.stop, LAST_ANSWERS_SECONDS)
+        return port
+
+    async def _start_rest(self, listening: socket.socket) -> int:
+        front = RestFront(
+            self._inference, self._metrics, self._admission, _rest_options(self._options, self._monitoring)
+        )
+        server = web.Server(
+            front.handle,
+            handler_cancellation=True,
+            auto_decompress=False,
+            access_log=None,
+            max_line_size=MAX_URL_BYTES,
+        )
+        listener = await asyncio.get_running_loop().create_server(server, sock=listening)
+        self._started.push_async_callback(server.shutdown, LAST_ANSWERS_SECONDS)
+        self._started.callback(server.pre_shutdown)
+        self._started.callback(listener.close)
+        port: int = listening.getsockname()[1]
+        return port
+
+
+class _Events:
+    """Tells metrics and health what happens to versions, on whatever thread it does."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.health: Health | None = None
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+
+    def state_changed(self, name: str, version: int, state: State) -> None:
+        """Count, and look at the health again."""
+        self._metrics.state_changed(name, version, state)
+        if self.health is not None:
+            self.health.changed()
+
+    def load_ended(self, name: str, path: Path, seconds: float, error: StatusError | None) -> None:
+        """Count."""
+        self._metrics.load_ended(name, path, seconds, error)
+
+    def ran(self, model: str, api: str, seconds: float) -> None:
+        """Count a run of the warm-up on the loop, where those of requests are counted."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._metrics.ran, model, api, seconds)
+
+    def warmed_up(self, path: Path, records: int, seconds: float, error: StatusError | None) -> None:
+        """Count."""
+        self._metrics.warmed_up(path, records, seconds, error)
+
+
+def _lifecycle(options: ServerOptions, events: _Events) -> Lifecycle:
+    watch = Watch(
+        poll_seconds=options.file_system_poll_wait_seconds,
+        store_root=Path(options.model_store_root).absolute() if options.model_store_root else None,
+        read_configs=lambda: config_files.models_from_options(options),
+        config_seconds=options.model_config_file_poll_wait_seconds if options.model_config_file else 0,
+    )
+    return Lifecycle(
+        config_files.models_from_options(options),
+        loading.loader(options, events),
+        watch=watch,
+        retries=loading.retry_policy(options),
+        load_threads=options.num_load_threads,
+        observer=events,
+    )
+
+
+def _monitoring(options: ServerOptions) -> Monitoring:
+    """On unless a file says otherwise, which TensorFlow Serving's metrics are not."""
+    if not options.monitoring_config_file:
+        return Monitoring(enable=True)
+    return config_files.read_monitoring(Path(options.monitoring_config_file))
+
+
+def _batching(options: ServerOptions) -> BatchingParameters | None:
+    if not options.enable_batching:
+        return None
+    if not options.batching_parameters_file:
+        return BatchingParameters()
+    return config_files.read_batching(Path(options.batching_parameters_file))
+
+
+def _rest_options(options: ServerOptions, monitoring: Monitoring) -> RestOptions:
+    milliseconds = options.rest_api_timeout_in_ms
+    return RestOptions(
+        timeout=milliseconds / 1000 if milliseconds > 0 else None,
+        cors=options.rest_api_enable_cors_support,
+        metrics_path=monitoring.path if monitoring.enable else "",
+        max_inflated_bytes=options.rest_api_max_inflated_bytes,
+    )
+
+
+def _build() -> dict[str, str]:
+    """The versions that the server is made of."""
+    names = {"version": "kedge", "tensorflow": "tensorflow", "grpc": "grpcio"}
+    found = {}
+    for label, distribution in names.items():
+        try:
+            found[label] = metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            found[label] = ""
+    return found
