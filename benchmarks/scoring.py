@@ -2,10 +2,10 @@
 
     python benchmarks/scoring.py --data-dir DIR [--seconds S] [--repeat N] [--json]
 
-The network's own speed is that of the SavedModel's serving_default on tensors that lie ready in memory: nothing
-is read, preprocessed or written. The job reads a file, preprocesses, asks, reads the answers, and writes them
-to the disk. Both run in turns; the best of the repeats counts for each. Texts are tokenised in the graph by
-the signature `text`, so they have a second figure: the speed of that signature on texts that lie ready.
+The network's own speed is that of the SavedModel's serving_default on tensors that lie ready in memory:
+nothing is read, preprocessed or written. The job reads a file, preprocesses, asks, reads the answers, and
+brings them to the disk. Both run in turns; the best of the repeats counts for each. Texts are tokenised in
+the graph by the signature `text`, so they have a second figure: that signature on texts that lie ready.
 """
 
 import json
@@ -40,7 +40,9 @@ def rate(ask: Callable[[], Any], seconds: float) -> float:
     return batches * BATCH / took
 
 
-def prepare(case: str, data_dir: Path, directory: Path) -> tuple[Any, Path, int, dict[str, Callable[[], Any]]]:
+def prepare(
+    case: str, data_dir: Path, directory: Path
+) -> tuple[Any, Path, int, dict[str, Callable[[], Any]]]:
     """Train, write the input, and return predictor, input, rows and what to compare with, by signature."""
     import tensorflow as tf
 
@@ -48,7 +50,7 @@ def prepare(case: str, data_dir: Path, directory: Path) -> tuple[Any, Path, int,
     from training import data, job
     from training.scoring.saved_model import SavedModel
 
-    model = catalogue.find(case.split()[0])
+    model = catalogue.find(case.split(maxsplit=1)[0])
     store = directory / "store"
     if not (store / model.name).exists():
         job.train(job.JobOptions(model=model, model_store=store, data_dir=data_dir, epochs=1))
@@ -58,7 +60,7 @@ def prepare(case: str, data_dir: Path, directory: Path) -> tuple[Any, Path, int,
     signatures = tf.saved_model.load(str(store / model.name / "1")).signatures
     ready = {name: tf.constant(array) for name, array in model.preprocess(inputs[:BATCH], None).items()}
     own = {"serving_default": lambda: signatures["serving_default"](**ready)}
-    path = directory / f"{model.name}{case.split()[-1]}"
+    path = directory / f"{model.name}{case.rsplit(maxsplit=1)[-1]}"
     if case == CASES[0]:
         np.save(path, np.concatenate([inputs] * 10))
         return predictor, path, 10 * len(inputs), own

@@ -2,9 +2,9 @@
 
     python scoring_kills.py DIRECTORY OUTPUT-SUFFIX once|always
 
-The job runs in a fork of this process, which is killed (SIGKILL) before its n-th such call, or with half of it
-written. `once`: then it runs undisturbed. `always`: it is killed at its n-th call again and again, until it is
-done before that. The outcome must be that of a job that nobody killed. Prints the number of kills.
+The job runs in a fork of this process, which is killed (SIGKILL) before its n-th such call, or with half of a
+write done. `once`: then it runs undisturbed. `always`: it is killed at its n-th call again and again, until it
+is done before that. The outcome must be that of a job that nobody killed. Prints the number of kills.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from tests.training import scoring_fakes
 
 CALLS = ("write", "fsync", "replace", "unlink", "ftruncate", "open")
 ENOUGH = 24
-"""A process that lives for so many calls gets some way, and so the job gets done, however often it is killed."""
+"""A process that lives for so many calls gets some way, so the job gets done however often it is killed."""
 PATIENCE = 50
 
 

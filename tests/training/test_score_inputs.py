@@ -169,6 +169,9 @@ def test_columns_are_chosen_by_name_or_as_the_model_calls_its_input(
         assert rows(opened(path, column=column, key=key)) == [expected]
 
 
+BROKEN_HEADER = b"\x93NUMPY\x01\x00\x10\x00{'descr': '|u1', "
+
+
 def cut_off(path: Path) -> None:
     np.save(path, digits(3))
     path.write_bytes(path.read_bytes()[:-100])
@@ -185,7 +188,7 @@ def fortran(path: Path) -> None:
         ("in.npy", fortran, "Fortran"),
         ("in.npy", lambda path: np.save(path, np.array([[1], [2, 3]], object)), "JSON Lines"),
         ("in.npy", lambda path: np.save(path, np.float32(1)), "expected rows"),
-        ("in.npy", lambda path: path.write_bytes(b"\x93NUMPY\x01\x00\x10\x00{'descr': '|u1', "), "no NumPy array"),
+        ("in.npy", lambda path: path.write_bytes(BROKEN_HEADER), "no NumPy array"),
         ("in.npz", lambda path: path.write_bytes(b"no zip"), "damaged"),
         ("in.npz", lambda path: np.savez(path, a=digits(1), b=digits(1)), "--column"),
         ("in.parquet", lambda path: path.write_bytes(b"no parquet"), "damaged, or no Parquet file"),

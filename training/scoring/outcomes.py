@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from models.model import InputError, Inputs, Model, Reading
+from models.model import Inputs, Model, Reading
 from training.scoring import cells
 from training.scoring.rows import Block, Position, Unreadable
 
@@ -24,7 +24,7 @@ class Predictor(Protocol):
         """The one version that gives all answers."""
 
     def predict(self, inputs: Inputs) -> list[Reading]:
-        """Answer raw inputs; raise InputError where one of them is to blame, whichever it is."""
+        """Answer raw inputs; raise ValueError (InputError) where one of them is to blame."""
 
     def close(self) -> None:
         """Let go of what it holds; calls that are under way may fail."""
@@ -87,7 +87,7 @@ def _answers(predict: Callable[[Any], list[Reading]], inputs: Any) -> Sequence[R
         return []
     try:
         return predict(inputs)
-    except InputError as error:
+    except ValueError as error:  # InputError, or what NumPy raises in a model's preprocessing
         if len(inputs) == 1:
             return [Unreadable(ALONE.sub(r"the \1", cells.one_line(error)))]
     half = len(inputs) // 2
