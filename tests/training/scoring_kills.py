@@ -3,7 +3,7 @@
     python scoring_kills.py DIRECTORY OUTPUT-SUFFIX once|always
 
 The job runs in a fork of this process, which is killed (SIGKILL) before its n-th such call, or with half of a
-write done. `once`: then it runs undisturbed. `always`: it is killed at its n-th call again and again, until it
+write done. `once`: then it runs undisturbed. `always`: it is killed at its n-th call each time, until it
 is done before that. The outcome must be that of a job that nobody killed. Prints the number of kills.
 """
 

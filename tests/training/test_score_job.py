@@ -14,7 +14,7 @@ from tests.training.scoring_fakes import VOCABULARY, Fake, digits, options, png
 from training.errors import DataError
 from training.scoring import shards
 from training.scoring.job import TooManyErrors
-from training.scoring.log import ResumeError
+from training.scoring.record import ResumeError
 from training.scoring.shards import Shard
 
 ROOT = Path(__file__).parents[2]

@@ -16,8 +16,9 @@ import orjson
 from models.model import Model
 from training.errors import DataError, TrainingError
 from training.scoring import inputs, log, outcomes
-from training.scoring.log import Log, Places, Record, ResumeError
+from training.scoring.log import Log, Places
 from training.scoring.outcomes import Outcome, Predictor
+from training.scoring.record import ANEW, RUNNING, Record, ResumeError
 from training.scoring.rows import Block, Position, Source
 from training.scoring.shards import Shard
 from training.scoring.watch import At
@@ -99,7 +100,7 @@ def score(options: JobOptions, make_predictor: MakePredictor, watch: Watch) -> J
     places, job = places_of(options), identity(options, source)
     with log.open_log(places) as lines:
         previous = _previous(lines, options, job)
-        if previous is not None and previous.state != log.RUNNING:
+        if previous is not None and previous.state != RUNNING:
             record = lines.publish(previous)
             return JobResult(places, record, record.scored + record.bad, time.perf_counter() - start)
         with closing(make_predictor(None if previous is None else previous.version)) as predictor:
@@ -150,7 +151,7 @@ def _previous(lines: Log, options: JobOptions, job: Mapping[str, Any]) -> Record
         return None
     if record.job != job:
         changed = ", ".join(name for name in job if record.job.get(name) != job[name])
-        raise ResumeError(f"{output} was begun by another job (another {changed}); {log.ANEW}")
+        raise ResumeError(f"{output} was begun by another job (another {changed}); {ANEW}")
     return record
 
 

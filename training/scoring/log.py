@@ -13,61 +13,26 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from training.errors import DataError, TrainingError
+from training.errors import DataError
 from training.scoring.outcomes import Outcome
-from training.scoring.rows import Position
-
-RUNNING, PUBLISHING, DONE = "running", "publishing", "done"
-FORMAT = 1
-ANEW = "--no-resume starts anew"
-
-
-class ResumeError(TrainingError):
-    """What lies beside the output is not this job's, or another process is at work on it."""
-
-    exit_code = 3
-
-
-@dataclass(frozen=True)
-class Record:
-    """How far a job is. `job` is what makes it this job; `start` and `stop` bound its rows.
-
-    `position` is behind the last counted row; `answer_bytes` and `error_bytes` of the files are valid.
-    """
-
-    job: Mapping[str, Any]
-    version: int
-    start: Position
-    stop: Position | None
-    position: Position
-    state: str = RUNNING
-    answer_bytes: int = 0
-    error_bytes: int = 0
-    scored: int = 0
-    bad: int = 0
-    text_keys: bool = False
-    first_reason: str = ""
-
-    def after(self, outcome: Outcome) -> Record:
-        """Return the record with one more block."""
-        return replace(
-            self,
-            position=outcome.end,
-            answer_bytes=self.answer_bytes + len(outcome.answers),
-            error_bytes=self.error_bytes + len(outcome.errors),
-            scored=self.scored + outcome.scored,
-            bad=self.bad + outcome.bad,
-            text_keys=self.text_keys or outcome.text_keys,
-            first_reason=self.first_reason or outcome.reason,
-        )
+from training.scoring.record import (
+    ANEW,
+    DONE,
+    FORMAT,
+    PUBLISHING,
+    RUNNING,
+    Record,
+    ResumeError,
+    read_record,
+    record_path,
+)
 
 
 @dataclass(frozen=True)
@@ -92,42 +57,6 @@ class Places:
     def record(self) -> Path:
         """The record of the job."""
         return record_path(self.output)
-
-
-def record_path(output: Path) -> Path:
-    """Return where the record of the job is that writes an output."""
-    return output.with_name(f"{output.name}.job.json")
-
-
-def read_record(path: Path) -> Record | None:
-    """Return the record at a path, or None where there is none; raise ResumeError where it is damaged."""
-    try:
-        content = orjson.loads(path.read_bytes())
-        if content.pop("format") != FORMAT:
-            raise ValueError("it is of another format")
-        stop = content.pop("stop")
-        start, position = (Position(**content.pop(name)) for name in ("start", "position"))
-        stop = None if stop is None else Position(**stop)
-        return Record(**content, start=start, stop=stop, position=position)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ResumeError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ResumeError(f"{path} is no record of a scoring job: {error}; {ANEW}") from error
-
-
-def total(records: Sequence[Record]) -> Record:
-    """Return one record for all shards of a job."""
-    return replace(
-        records[0],
-        position=records[-1].position,
-        stop=records[-1].stop,
-        answer_bytes=sum(record.answer_bytes for record in records),
-        error_bytes=sum(record.error_bytes for record in records),
-        scored=sum(record.scored for record in records),
-        bad=sum(record.bad for record in records),
-    )
 
 
 class Log:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.errors import DataError
-from training.scoring import log
+from training.scoring.log import flush
+from training.scoring.record import DONE, Record, read_record, record_path, total
 from training.scoring.rows import Position, Source
 
 FORM = re.compile(r"(\d{1,6})/(\d{1,6})", re.ASCII)
@@ -34,10 +35,10 @@ class Shard:
 
     def bounds(self, source: Source, size: int) -> tuple[Position, Position]:
         """Return the positions where the shard's rows begin and end."""
-        total = source.count()
-        blocks = -(-total // size)
+        count = source.count()
+        blocks = -(-count // size)
         first, after = (
-            min(total, number * blocks // self.count * size) for number in (self.index, self.index + 1)
+            min(count, number * blocks // self.count * size) for number in (self.index, self.index + 1)
         )
         return source.find(first), source.find(after)
 
@@ -50,7 +51,7 @@ def parse(text: str) -> Shard:
     return Shard(int(found[1]), int(found[2]))
 
 
-def join(output: Path, errors: Path, count: int) -> log.Record:
+def join(output: Path, errors: Path, count: int) -> Record:
     """Join the shards of an output, and of its errors, and return the sum of their records.
 
     The output appears whole or not at all. Raises DataError where a shard is missing, unfinished or of
@@ -71,18 +72,18 @@ def join(output: Path, errors: Path, count: int) -> log.Record:
     else:
         errors.unlink(missing_ok=True)
     _join_files([shard.name(output) for shard in shards], output)
-    return log.total(records)
+    return total(records)
 
 
-def _finished(path: Path) -> log.Record:
-    record = log.read_record(log.record_path(path))
-    if record is None or record.state != log.DONE or not path.exists():
-        state = "missing" if record is None else "not finished" if record.state != log.DONE else "missing"
+def _finished(path: Path) -> Record:
+    record = read_record(record_path(path))
+    if record is None or record.state != DONE or not path.exists():
+        state = "missing" if record is None else "not finished" if record.state != DONE else "missing"
         raise DataError(f"the shard {path} is {state}; all shards must be done before they are joined")
     return record
 
 
-def _common(record: log.Record) -> tuple[object, ...]:
+def _common(record: Record) -> tuple[object, ...]:
     job = {name: value for name, value in record.job.items() if name != "shard"}
     return job, record.version
 
@@ -99,9 +100,9 @@ def _join_files(parts: Sequence[Path], path: Path) -> None:
                 for part in parts:
                     with part.open("rb") as stream:
                         shutil.copyfileobj(stream, whole, 1 << 20)
-        log.flush(temporary)
+        flush(temporary)
         temporary.replace(path)
-        log.flush(path.parent)
+        flush(path.parent)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from training.progress import Progress
-from training.scoring.log import Record
+from training.scoring.record import Record
 from training.scoring.rows import Source
 
 SECONDS = 10.0
