@@ -195,6 +195,33 @@ def test_job_that_broke_off_goes_on_behind_the_rows_that_are_done(
     assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
+def test_lines_behind_those_that_count_are_cut_off(texts: Path, tmp_path: Path, output: Path) -> None:
+    """A server may give other digits the second time, so that old lines would show behind shorter new ones."""
+    given = options("imdb", texts, output=output, concurrency=1)
+    with pytest.raises(StopError):
+        scoring_fakes.run(given, Fake(given.model, before=stop_at(5)))
+    for part in (output, output.with_suffix(".errors.jsonl")):
+        with part.with_name(f"{part.name}.part").open("ab") as file:
+            file.write(b"x" * 10_000)
+    scoring_fakes.run(given)
+    scoring_fakes.run(options("imdb", texts, output=tmp_path / "whole.jsonl"))
+    assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert len(lines(output.with_suffix(".errors.jsonl"))) == 2
+
+
+def test_beginning_anew_that_breaks_off_leaves_nothing_that_is_taken_for_work(
+    texts: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = options("imdb", texts, output=output, concurrency=1)
+    with pytest.raises(StopError):
+        scoring_fakes.run(given, Fake(given.model, before=stop_at(5)))
+    with monkeypatch.context() as patch, pytest.raises(StopError):
+        patch.setattr("training.scoring.log.Log.begin", lambda *_: stop_at(0)(0))
+        scoring_fakes.run(options("imdb", texts, output=output, resume=False))
+    assert scoring_fakes.run(given).resumed == 0
+    assert len(lines(output)) == 28
+
+
 def test_resumed_job_asks_the_version_that_began_it(texts: Path, output: Path) -> None:
     from contextlib import nullcontext
 
