@@ -196,7 +196,7 @@ def test_job_that_broke_off_goes_on_behind_the_rows_that_are_done(
 
 
 def test_lines_behind_those_that_count_are_cut_off(texts: Path, tmp_path: Path, output: Path) -> None:
-    """A server may give other digits the second time, so that old lines would show behind shorter new ones."""
+    """A server may give other digits the second time: old lines would show behind shorter new ones."""
     given = options("imdb", texts, output=output, concurrency=1)
     with pytest.raises(StopError):
         scoring_fakes.run(given, Fake(given.model, before=stop_at(5)))
@@ -215,9 +215,10 @@ def test_beginning_anew_that_breaks_off_leaves_nothing_that_is_taken_for_work(
     given = options("imdb", texts, output=output, concurrency=1)
     with pytest.raises(StopError):
         scoring_fakes.run(given, Fake(given.model, before=stop_at(5)))
-    with monkeypatch.context() as patch, pytest.raises(StopError):
+    with monkeypatch.context() as patch:
         patch.setattr("training.scoring.log.Log.begin", lambda *_: stop_at(0)(0))
-        scoring_fakes.run(options("imdb", texts, output=output, resume=False))
+        with pytest.raises(StopError):
+            scoring_fakes.run(options("imdb", texts, output=output, resume=False))
     assert scoring_fakes.run(given).resumed == 0
     assert len(lines(output)) == 28
 
