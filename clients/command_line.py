@@ -11,8 +11,9 @@ from typing import Any, BinaryIO, TypeVar
 import click
 import orjson
 
-from clients import sources, tables
-from clients.client import TIMEOUT, Client, connect
+from clients import sources, tables, tensor_text
+from clients.client import Client, connect
+from clients.options import TIMEOUT
 from clients.results import Metadata, Prediction, SignatureInfo, VersionStatus
 from clients.sources import Source
 from models import catalogue
@@ -213,7 +214,7 @@ def _metadata_document(answer: Metadata) -> dict[str, Any]:
 def _signature_document(signature: SignatureInfo) -> dict[str, Any]:
     return {
         direction: {
-            name: {"dtype": tables.dtype_name(info), "shape": info.shape} for name, info in infos.items()
+            name: {"dtype": tensor_text.dtype(info), "shape": info.shape} for name, info in infos.items()
         }
         for direction, infos in (("inputs", signature.inputs), ("outputs", signature.outputs))
     }

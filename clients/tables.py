@@ -4,11 +4,10 @@ import shutil
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
+from clients import tensor_text
 from clients.results import Metadata, Prediction, SignatureInfo, VersionStatus
 from models.model import Model
-from wire import dtypes
 from wire.errors import Code
-from wire.tensors import TensorInfo
 
 GAP = "  "
 PREDICTION_HEADER = ("label", "probability", "version", "input")
@@ -70,25 +69,11 @@ def metadata(answer: Metadata) -> Iterator[str]:
     yield from columns(rows)
 
 
-def dtype_name(info: TensorInfo) -> str:
-    """NumPy's name of a tensor's dtype, or "string"; the number of one that cannot be sent."""
-    known = dtypes.BY_NUMBER.get(info.dtype)
-    if known is None:
-        return str(info.dtype)
-    return "string" if known.number == dtypes.STRING else known.numpy_name
-
-
 def _signature(name: str, signature: SignatureInfo) -> Iterable[tuple[str, str, str, str, str]]:
     for direction, infos in (("takes", signature.inputs), ("gives", signature.outputs)):
         for tensor, info in infos.items():
-            yield name, direction, tensor, dtype_name(info), _shape(info)
+            yield name, direction, tensor, tensor_text.dtype(info), tensor_text.shape(info)
             name = ""
-
-
-def _shape(info: TensorInfo) -> str:
-    if info.shape is None:
-        return "any"
-    return "[" + ", ".join("any" if size is None else str(size) for size in info.shape) + "]"
 
 
 def _note(text: str) -> list[str]:
