@@ -3,14 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from clients import batches, peer
 from clients.errors import Refused, UnexpectedAnswer
 from clients.exchange import Flow, ModelSpec, ask
 from clients.peer import Peer
 from clients.raw_flows import predict_rows
-from clients.raw_inputs import read_inputs
+from clients.raw_inputs import read_inputs, tensor
 from clients.results import Predictions, SignatureInfo, VersionStatus
 from models import catalogue
 from models.model import Array, Arrays, Inputs, Vocabulary
@@ -20,7 +18,7 @@ from wire.errors import Code
 def predict(server: Peer, spec: ModelSpec, inputs: Any, vocabulary: Vocabulary | None) -> Flow[Any]:
     """Predict: tensors by name give tensors by name, anything else is raw input and gives predictions."""
     if isinstance(inputs, Mapping):
-        arrays = {name: np.asarray(value) for name, value in inputs.items()}
+        arrays = {name: tensor(name, value) for name, value in inputs.items()}
         return (yield from predict_tensors(server, spec, arrays))
     model = catalogue.find(spec.name)
     rows = read_inputs(model, inputs)

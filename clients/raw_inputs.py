@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.model import InputError, Inputs, Model, RaggedArray
+from models.model import Array, InputError, Inputs, Model, RaggedArray
 
 
 def read_inputs(model: Model, inputs: Any) -> Inputs:
@@ -23,6 +23,22 @@ def read_inputs(model: Model, inputs: Any) -> Inputs:
     if not any(isinstance(element, (str, bytes, os.PathLike)) for element in elements):
         return elements
     return [row for element in elements for row in rows_of(model, _read(model, element))]
+
+
+def tensor(name: str, value: Any) -> Array:
+    """An input of a signature as an array; InputError for one whose elements no tensor has."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"the input {name} is no array: {error}") from None
+    if array.dtype.kind == "O":
+        for element in array.ravel().tolist():
+            if not isinstance(element, (str, bytes)):
+                found = type(element).__name__
+                raise InputError(
+                    f"the input {name} cannot be sent: it has a {found} among objects; expected str"
+                )
+    return array
 
 
 def rows_of(model: Model, inputs: Any) -> Iterable[Any]:

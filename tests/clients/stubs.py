@@ -57,6 +57,10 @@ class Stub:
     requests: list[tuple[str, bytes]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
     connections: set[Any] = field(default_factory=set)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    """Of each request, the names in small letters."""
+    times_left: list[float] = field(default_factory=list)
+    """Of each gRPC request, the seconds to its deadline."""
 
     @property
     def paths(self) -> list[str]:
@@ -73,6 +77,8 @@ def grpc_server() -> Iterator[Stub]:
 
     def answer(details: grpc.HandlerCallDetails, body: bytes, context: grpc.ServicerContext) -> bytes:
         stub.requests.append((details.method, body))
+        stub.headers.append({pair.key: str(pair.value) for pair in context.invocation_metadata()})
+        stub.times_left.append(context.time_remaining() or 0.0)
         found = stub.answers.get(
             details.method, GrpcError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         )
@@ -106,6 +112,7 @@ def http_server() -> Iterator[Stub]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             stub.requests.append((self.path, body))
             stub.connections.add(self.client_address)
+            stub.headers.append({name.lower(): value for name, value in self.headers.items()})
             found = stub.answers.get(self.path, NOT_TENSORFLOW_SERVING)
             if callable(found):
                 found = found(body)

@@ -184,7 +184,7 @@ class TestRawInputs:
     def test_texts_with_a_vocabulary_are_preprocessed_where_the_server_takes_none(
         self, imdb: Stub, client: Client
     ) -> None:
-        exchanges.answer_metadata(imdb, "imdb", without="text")
+        exchanges.answer_metadata(imdb, "imdb", without=["text"])
         client.predict("imdb", ["the film", "film"], vocabulary={"the": 1, "film": 2})
         signature, sent = sent_tensors(imdb)
         assert signature == "serving_default"
@@ -206,7 +206,7 @@ class TestRawInputs:
     def test_texts_for_a_server_without_the_signature_say_what_to_do(
         self, stub: Stub, client: Client
     ) -> None:
-        exchanges.answer_metadata(stub, "imdb", without="text")
+        exchanges.answer_metadata(stub, "imdb", without=["text"])
         with pytest.raises(InputError, match=r"takes no text.*give the vocabulary"):
             client.predict("imdb", "a film")
 
@@ -329,7 +329,7 @@ class TestStatus:
         exchanges.answer_metadata(stub, "imdb", version=12)
         metadata = client.metadata("imdb")
         assert (metadata.name, metadata.version) == ("imdb", 12)
-        assert list(metadata.signatures) == ["serving_default", "text"]
+        assert list(metadata.signatures) == ["serving_default", "text", "token_ids"]
         info = metadata.signatures["serving_default"].inputs["multi_hot"]
         assert (info.dtype, info.shape) == (1, (None, 10000))
 
