@@ -1,6 +1,6 @@
 """What the client costs: encoding requests beside TensorFlow's way, and importing it.
 
-    python benchmarks/clients.py [--json]
+    python -m benchmarks.clients [--json]
 
 The issue's limits: a request of [256, 784] is encoded at least 10 times faster than with
 `tf.make_tensor_proto` on a list, and not slower than with it on an array; the import takes under 0.3 s.
@@ -8,19 +8,17 @@ Exits with 1 where one of them is not met. Only this benchmark needs TensorFlow.
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import numpy as np
 
 from clients import grpc_encoding, rest_encoding, signatures
 from clients.exchange import ModelSpec
 from models import catalogue
+from training.quiet import import_tensorflow
 
 ROUNDS = 50
 IMPORT = "import time; t = time.perf_counter(); import clients; print(time.perf_counter() - t)"
@@ -37,7 +35,7 @@ def best(work: Callable[[], object], rounds: int = ROUNDS) -> float:
 
 
 def encodings() -> dict[str, float]:
-    """Milliseconds for a request of [256, 784] each way; TensorFlow's ways last, for what it does to memory."""
+    """Milliseconds for a request of [256, 784] each way."""
     spec = ModelSpec("mnist")
     array = np.random.default_rng(0).random((256, 784), np.float32)
     rows = array.tolist()
@@ -47,6 +45,7 @@ def encodings() -> dict[str, float]:
         "kedge, REST": best(lambda: rest_encoding.predict(spec, {"pixels": array}, signature)),
     }
 
+    import_tensorflow()
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2
 

@@ -16,7 +16,7 @@ from tests.clients.certificates import Certificates
 from tests.clients.conftest import Connecting
 from tests.clients.stubs import Stub
 
-TOKEN = "secret"
+TOKEN = "secret"  # noqa: S105
 ONCE = Retry(attempts=1)
 Serving = Callable[..., AbstractContextManager[Stub]]
 
