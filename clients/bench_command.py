@@ -16,6 +16,7 @@ from clients.deadline import Deadline
 from clients.errors import Refused
 from clients.exchange import SERVING_DEFAULT, Encoding, Exchange, ModelSpec
 from clients.load import Plan, Tally
+from clients.load_http import LoadHttpTransport
 from clients.load_report import Report
 from clients.options import Settings
 from clients.results import Metadata, Outputs, SignatureInfo
@@ -168,7 +169,9 @@ def _encode(server: Server, spec: ModelSpec, arrays: Arrays, told: Metadata) -> 
 def _transport(address: Address, settings: Settings) -> AsyncTransport:
     if address.protocol == "grpc":
         return AsyncGrpcTransport(address, settings)
-    return AsyncRestTransport(address, settings)
+    if settings.proxy is not None:
+        return AsyncRestTransport(address, settings)
+    return LoadHttpTransport(address, settings)
 
 
 async def _run(server: Server, exchange: Exchange[Outputs], plan: Plan) -> Tally:

@@ -25,7 +25,7 @@ def client_options(address: Address, settings: Settings) -> dict[str, Any]:
     import httpx
 
     return {
-        "verify": _context(address, settings.tls),
+        "verify": tls_context(address, settings.tls),
         "proxy": settings.proxy,
         # The environment's proxy would lead away from this machine.
         "trust_env": not address.is_loopback,
@@ -80,7 +80,8 @@ class _TimeLeft(dict[str, float]):
         return self._deadline.left()
 
 
-def _context(address: Address, tls: Tls | None) -> ssl.SSLContext:
+def tls_context(address: Address, tls: Tls | None) -> ssl.SSLContext:
+    """Whom to trust, and the client's certificate; OptionError where they cannot be read."""
     import httpx
 
     if not address.secure:
