@@ -61,7 +61,8 @@ def failures() -> Iterator[None]:
         raise Failure(Code.DEADLINE_EXCEEDED, "") from error
     except httpx.DecodingError as error:
         raise Failure(Code.UNKNOWN, f"the answer's compression is damaged: {error}") from error
-    except httpx.TransportError as error:
+    # A server that refuses the client's certificate says so after the handshake, which httpx lets through.
+    except (httpx.TransportError, OSError) as error:
         raise Failure(Code.UNAVAILABLE, str(error) or type(error).__name__) from error
 
 
