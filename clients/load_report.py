@@ -1,6 +1,7 @@
 """What came of a load: as a table, as JSON, as a figure."""
 
 import importlib.util
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def plot(report: Report, path: Path) -> None:
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    nines = np.linspace(0, 4, 200)
+    nines = np.linspace(0, min(4.0, math.log10(max(10, len(report.tally.latencies)))), 200)
     percents = 100 * (1 - 10.0**-nines)
     axes.plot(nines, [report.tally.latencies.percentile(percent) * 1e3 for percent in percents])
     axes.set_xticks([0, 0.301, 1, 2, 3, 4], ["0", "50", "90", "99", "99.9", "99.99"])

@@ -444,8 +444,10 @@ class TestFailures:
             json.loads(outcome.stdout)
 
 
-@pytest.mark.parametrize("command", ["predict", "status", "metadata"])
-def test_help_fits_80_columns(command: str) -> None:
+@pytest.mark.parametrize("command", ["predict", "status", "metadata", "bench", "completion"])
+def test_help_fits_80_columns(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(kedge.COMMANDS, "bench", ("clients.bench_command:bench", "Load."))
+    monkeypatch.setitem(kedge.COMMANDS, "completion", ("clients.completion:completion", "Completion."))
     outcome = run(command, "--help", env={"COLUMNS": "80"})
     assert outcome.exit_code == 0
     assert max(map(len, click.unstyle(outcome.stdout).splitlines())) <= 80
