@@ -104,7 +104,8 @@ class RestFront:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        path = request.raw_path
+        # As it came, but for a client that writes the whole URL there, as it would for a proxy.
+        path = request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
         if rest_urls.is_api(path):
             return await self._api(request, path)
         if self._options.metrics_path and path.partition("?")[0] == self._options.metrics_path:

@@ -169,12 +169,13 @@ class ModelServer:
 
 
 class _Events:
-    """Tells metrics and health what happens to versions."""
+    """Tells metrics and health what happens to versions, on whatever thread it does."""
 
     def __init__(self, metrics: Metrics, requests: RequestLog) -> None:
         self.health: Health | None = None
         self._metrics = metrics
         self.requests = requests
+        self._loop = asyncio.get_running_loop()
 
     def state_changed(self, name: str, version: int, state: State) -> None:
         """Count, and look at the health again."""
@@ -195,8 +196,9 @@ class _Events:
         self.requests.configure(configs)
 
     def ran(self, model: str, api: str, seconds: float) -> None:
-        """Count."""
-        self._metrics.ran(model, api, seconds)
+        """Count a run of the warm-up on the loop, where those of requests are counted."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._metrics.ran, model, api, seconds)
 
     def warmed_up(self, path: Path, records: int, seconds: float, error: StatusError | None) -> None:
         """Count."""
