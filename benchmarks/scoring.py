@@ -4,8 +4,8 @@
 
 The network's own speed is that of the SavedModel's serving_default on tensors that lie ready in memory:
 nothing is read, preprocessed or written. The job reads a file, preprocesses, asks, reads the answers, and
-brings them to the disk. Both run in turns; a ratio is that of one turn, and the median counts. Texts are tokenised in
-the graph by the signature `text`, so they have a second figure: that signature on texts that lie ready.
+brings them to the disk. Both run in turns; a ratio is that of one turn, and the median counts. Texts are
+tokenised in the graph by the signature `text`, so they have a second figure: that signature on ready texts.
 """
 
 import json
