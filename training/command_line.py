@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -76,19 +77,34 @@ class Units(click.ParamType[tuple[int, ...]]):
 @click.option(
     "--min-accuracy",
     type=click.FloatRange(0, 1),
-    help="Publish nothing, with exit code 4, if the accuracy on the test set is lower.",
+    help="Publish nothing, with exit code 4, if the accuracy on the test set is lower.  "
+    "[default: the model's]",
+)
+@click.option(
+    "--max-regression",
+    type=click.FloatRange(0, 1),
+    help="Publish nothing, with exit code 4, if the accuracy is lower by more than this than that of the "
+    "version served now (labelled stable, else the newest), measured on the same test set.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Remove older versions than the newest N, but for labelled ones.  [default: remove none]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 def train(model: str, *, as_json: bool, **options: Any) -> None:
     """Train MODEL and publish it as the next version of the model store."""
     known = catalogue.find(model)
+    numbers = {name: options.pop(name) for name in ("epochs", "batch_size", "hidden")}
+    asked = replace(known, recipe=known.recipe.changed(**numbers))
     with _ending_on_sigterm():
         from training.quiet import import_tensorflow
 
         import_tensorflow()
         from training import job
 
-        result = job.train(job.JobOptions(model=known, **options), to_stderr())
+        result = job.train(job.JobOptions(model=asked, **options), to_stderr())
     click.echo(json.dumps(result.document()) if as_json else _describe(result))
 
 

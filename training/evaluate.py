@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,11 +41,17 @@ def measures(loss: str, probabilities: Any, labels: Any) -> tuple[Any, Any]:
     return losses, tf.cast(tf.equal(found, labels), tf.float32)
 
 
-def evaluate(model: Model, network: keras.Model, examples: Examples, vocabulary: Vocabulary | None) -> Score:
-    """Score the network that is exported, on the tensors that a client's preprocessing makes."""
+def evaluate(
+    model: Model, answer: Callable[[Any], Any], examples: Examples, vocabulary: Vocabulary | None
+) -> Score:
+    """Score what is served, on the tensors that a client's preprocessing makes.
+
+    `answer` turns the tensor of `serving_default` into probabilities: a Keras model does, or a SavedModel's
+    signature.
+    """
 
     def totals(tensor: Any, labels: Any) -> Any:
-        losses, found = measures(model.recipe.loss, network(tensor, training=False), labels)
+        losses, found = measures(model.recipe.loss, answer(tensor), labels)
         return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(found)])
 
     (spec,) = model.signature_specs["serving_default"].inputs

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import keras
 
-from models.model import Model, Recipe, Splits
+from models.model import Model, Splits
 from training.errors import DataError
 from training.fit import History, Settings, Tensors, fit
 from training.progress import Progress
@@ -31,8 +31,9 @@ class Fitted:
         return self.history.best_epoch
 
 
-def fit_network(model: Model, recipe: Recipe, splits: Splits, seed: int, progress: Progress) -> Fitted:
-    """Fit a new network; `recipe` is the model's, perhaps with other numbers. See `models.model.Recipe`."""
+def fit_network(model: Model, splits: Splits, seed: int, progress: Progress) -> Fitted:
+    """Fit a new network by the model's recipe. See `models.model.Recipe`."""
+    recipe = model.recipe
     examples = _tensors(model, splits)
     count = len(splits.train)
     held_out = min(recipe.validation, count * LARGEST_SHARE[0] // LARGEST_SHARE[1])

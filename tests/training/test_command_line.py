@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,25 +66,26 @@ def kedge(*arguments: str, **options: Any) -> subprocess.Popen[str]:
 
 
 def test_defaults_are_the_model_s_recipe_and_seed_0(options: Callable[..., JobOptions], model: Model) -> None:
-    assert options() == JobOptions(model=model)
+    assert asdict(options()) == asdict(JobOptions(model=model))
 
 
 def test_every_option_reaches_the_job(
-    options: Callable[..., JobOptions], model: Model, tmp_path: Path
+    options: Callable[..., JobOptions], changed: Callable[..., Model], tmp_path: Path
 ) -> None:
     given = options(
         "--data-dir", tmp_path, "--sample", "--model-store", tmp_path / "s", "--epochs", 2, "--batch-size", 3,
         "--seed", 4, "--hidden", "16,8", "--min-accuracy", 0.5,
+        "--max-regression", 0.1, "--keep", 7,
     )  # fmt: skip
-    assert given == JobOptions(
-        model=model, data_dir=tmp_path, sample=True, model_store=tmp_path / "s", epochs=2, batch_size=3,
-        seed=4, hidden=(16, 8), min_accuracy=0.5,
-    )  # fmt: skip
+    assert asdict(given) == asdict(JobOptions(
+        model=changed(epochs=2, batch_size=3, hidden=(16, 8)), data_dir=tmp_path, sample=True,
+        model_store=tmp_path / "s", seed=4, min_accuracy=0.5, max_regression=0.1, keep=7,
+    ))  # fmt: skip
 
 
 def test_options_are_read_from_the_environment(options: Callable[..., JobOptions], tmp_path: Path) -> None:
     given = options(KEDGE_TRAIN_EPOCHS="7", KEDGE_TRAIN_HIDDEN="4,4", KEDGE_DATA_DIR=str(tmp_path))
-    assert (given.epochs, given.hidden, given.data_dir) == (7, (4, 4), tmp_path)
+    assert (given.model.recipe.epochs, given.model.recipe.hidden, given.data_dir) == (7, (4, 4), tmp_path)
 
 
 def test_data_directory_of_the_command_goes_before_the_general_one(
@@ -99,6 +101,7 @@ def test_data_directory_of_the_command_goes_before_the_general_one(
     "arguments",
     [
         ("--epochs", "0"), ("--batch-size", "-1"), ("--seed", "-1"), ("--min-accuracy", "1.5"),
+        ("--max-regression", "-0.1"), ("--keep", "0"),
         ("--hidden", "16,"), ("--hidden", "0"), ("--hidden", "x"), ("--data-dir", "/nonexistent"),
     ],
 )  # fmt: skip
