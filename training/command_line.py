@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from models import catalogue
+from training.preemption import Preemption
 from training.progress import to_stderr
 
 if TYPE_CHECKING:
     from training.result import JobResult
 
 LARGEST_SEED = 2**32 - 1
-TERMINATED = 143
 
 
 class Units(click.ParamType[tuple[int, ...]]):
@@ -92,19 +87,26 @@ class Units(click.ParamType[tuple[int, ...]]):
     metavar="N",
     help="Remove older versions than the newest N, but for labelled ones.  [default: remove none]",
 )
+@click.option(
+    "--resume/--no-resume",
+    default=True,
+    show_default=True,
+    help="Go on from where the same command was ended by SIGTERM, or start anew.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 def train(model: str, *, as_json: bool, **options: Any) -> None:
     """Train MODEL and publish it as the next version of the model store."""
     known = catalogue.find(model)
     numbers = {name: options.pop(name) for name in ("epochs", "batch_size", "hidden")}
     asked = replace(known, recipe=known.recipe.changed(**numbers))
-    with _ending_on_sigterm():
+    preemption = Preemption()
+    with preemption.installed():
         from training.quiet import import_tensorflow
 
         import_tensorflow()
         from training import job
 
-        result = job.train(job.JobOptions(model=asked, **options), to_stderr())
+        result = job.train(job.JobOptions(model=asked, **options), to_stderr(), preemption)
     click.echo(json.dumps(result.document()) if as_json else _describe(result))
 
 
@@ -115,17 +117,3 @@ def _describe(result: JobResult) -> str:
         f" on the test set after {result.epochs} epochs, {sum(result.seconds.values()):.1f} s{marked}\n"
         f"{result.path}"
     )
-
-
-@contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the job as an exception does, as SIGINT already does, so that its staging goes."""
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        sys.exit(TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

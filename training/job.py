@@ -13,10 +13,14 @@ import tensorflow as tf
 
 from models.model import Model, Splits
 from training import data, export, figures, gate, refused, retention, store, verify, warm_up
+from training.checkpoint import CheckpointFile, identity
 from training.data import LoadedData
-from training.errors import GateError, RefusedError, StoreError
+from training.errors import GateError, PreemptedError, RefusedError, StoreError
 from training.evaluate import Score, evaluate
-from training.phases import Fitted, fit_network
+from training.fit import Paused
+from training.labels import labels
+from training.phases import Fitted, fit_network, unfitted
+from training.preemption import Preemption
 from training.progress import Progress, Silent
 from training.result import JobResult
 
@@ -29,7 +33,7 @@ class JobOptions:
 
     `min_accuracy` is the least accuracy on the test set, 0..1, None the recipe's; `max_regression` how much
     lower it may be than that of the version that is served now, None not to compare. `keep` is how many
-    versions to keep, None all.
+    versions to keep, None all. With `resume` a fit that was paused by SIGTERM goes on.
     """
 
     model: Model
@@ -40,6 +44,7 @@ class JobOptions:
     min_accuracy: float | None = None
     max_regression: float | None = None
     keep: int | None = None
+    resume: bool = True
 
     @property
     def base(self) -> Path:
@@ -47,26 +52,22 @@ class JobOptions:
         return self.model_store / self.model.name
 
 
-def train(options: JobOptions, progress: Progress | None = None) -> JobResult:
+def train(
+    options: JobOptions, progress: Progress | None = None, preemption: Preemption | None = None
+) -> JobResult:
     """Train a model and publish it as the next version of the model store.
 
-    Raises TrainingError (DataError, StoreError, GateError). However it ends, the store holds the new version
-    whole, or its versions are as they were.
+    Raises TrainingError (DataError, StoreError, GateError, PreemptedError). However it ends, the store holds
+    the new version whole, or its versions are as they were.
     """
-    progress = progress or Silent()
+    progress, preemption = progress or Silent(), preemption or Preemption()
     model, clock = options.model, Clock()
     with store.staging(options.base) as staged:
         with clock.phase("load"):
-            loaded = data.load(
-                model.dataset,
-                data_dir=options.data_dir,
-                sample=options.sample,
-                seed=options.seed,
-                progress=progress,
-            )
-        progress.line(f"{model.name}: {len(loaded.splits.train)} examples from {loaded.source}")
+            loaded = load(options, progress)
+        checkpoint = checkpoint_of(options, loaded)
         with clock.phase("fit"):
-            fitted = fit_network(model, loaded.splits, options.seed, progress)
+            fitted = fit(options, loaded, checkpoint, progress, preemption)
         with clock.phase("evaluate"):
             score = score_of(model, fitted, loaded.splits)
         with clock.phase("export"):
@@ -77,13 +78,65 @@ def train(options: JobOptions, progress: Progress | None = None) -> JobResult:
                 check_quality(options, loaded, score, progress)
                 verify.verify(staged, answers)
         except GateError as error:
-            raise refuse(staged, made, str(error)) from error
+            refusal = refuse(staged, made, str(error))
+            checkpoint.remove()
+            raise refusal from error
         tell_untried(model, answers, progress)
         published = publish(staged, made)
-    if options.keep is not None:
-        for version in retention.keep_newest(options.base, options.keep):
-            progress.line(f"{model.name}: version {version} removed; the newest {options.keep} are kept")
+    checkpoint.remove()
+    remove_old(options, progress)
     return published
+
+
+def load(options: JobOptions, progress: Progress) -> LoadedData:
+    """Load the data; what would stop the job at its end is told before."""
+    if options.keep is not None:
+        labels(options.base)
+    loaded = data.load(
+        options.model.dataset,
+        data_dir=options.data_dir,
+        sample=options.sample,
+        seed=options.seed,
+        progress=progress,
+    )
+    progress.line(f"{options.model.name}: {len(loaded.splits.train)} examples from {loaded.source}")
+    return loaded
+
+
+def checkpoint_of(options: JobOptions, loaded: LoadedData) -> CheckpointFile:
+    """Return where the fit of this job goes on from, if it was paused, and is left, if it is paused now."""
+    network = unfitted(options.model, options.seed)
+    return CheckpointFile.of(
+        options.base, identity(options.model, network, loaded.splits.train, options.seed)
+    )
+
+
+def fit(
+    options: JobOptions,
+    loaded: LoadedData,
+    checkpoint: CheckpointFile,
+    progress: Progress,
+    preemption: Preemption,
+) -> Fitted:
+    """Fit the network; where SIGTERM comes meanwhile, leave a checkpoint and raise PreemptedError."""
+    start = checkpoint.read() if options.resume else None
+    if start:
+        progress.line(f"{options.model.name}: going on from the checkpoint {checkpoint.path}")
+    with preemption.deferred():
+        try:
+            return fit_network(
+                options.model,
+                loaded.splits,
+                options.seed,
+                progress,
+                start=start,
+                paused=lambda: preemption.requested,
+            )
+        except Paused as stop:
+            checkpoint.write(stop.pause)
+            raise PreemptedError(
+                f"terminated; the fit is kept in {checkpoint.path}, and the same command goes on from there"
+            ) from stop
 
 
 def score_of(model: Model, fitted: Fitted, splits: Splits) -> Score:
@@ -158,6 +211,15 @@ def check_quality(options: JobOptions, loaded: LoadedData, score: Score, progres
         max_regression=options.max_regression,
         baseline=baseline,
     )
+
+
+def remove_old(options: JobOptions, progress: Progress) -> None:
+    """Remove the versions that are not to be kept."""
+    if options.keep is not None:
+        for version in retention.keep_newest(options.base, options.keep):
+            progress.line(
+                f"{options.model.name}: version {version} removed; the newest {options.keep} are kept"
+            )
 
 
 def tell_untried(model: Model, answers: list[warm_up.Answer], progress: Progress) -> None:

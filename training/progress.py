@@ -17,8 +17,8 @@ class Progress(Protocol):
     def line(self, text: str) -> None:
         """Report one fact."""
 
-    def steps(self, title: str, total: int) -> AbstractContextManager[Advance]:
-        """Begin a piece of work of so many steps; the value is called after each."""
+    def steps(self, title: str, total: int, done: int = 0) -> AbstractContextManager[Advance]:
+        """Begin a piece of work of so many steps, some done before; the value is called after each."""
 
 
 class Silent:
@@ -28,7 +28,7 @@ class Silent:
         """Drop the line."""
 
     @contextmanager
-    def steps(self, title: str, total: int) -> Iterator[Advance]:
+    def steps(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
         """Drop the steps."""
         yield lambda _: None
 
@@ -41,9 +41,8 @@ class Lines:
         click.echo(text, err=True)
 
     @contextmanager
-    def steps(self, title: str, total: int) -> Iterator[Advance]:
+    def steps(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
         """Write a line for each step, with its number."""
-        done = 0
 
         def advance(note: str) -> None:
             nonlocal done
@@ -57,11 +56,12 @@ class Bars(Lines):
     """Reports on a terminal: the steps of a piece of work are one bar that grows."""
 
     @contextmanager
-    def steps(self, title: str, total: int) -> Iterator[Advance]:
+    def steps(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
         """Draw a bar, the last step's note behind it."""
         with click.progressbar(
             length=total, label=title, file=sys.stderr, item_show_func=str, show_eta=False, width=24
         ) as bar:
+            bar.update(done)
             yield lambda note: bar.update(1, note)
 
 

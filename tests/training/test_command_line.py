@@ -39,7 +39,7 @@ def options(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callabl
     """Returns the job's options that a command line stands for."""
     seen: list[JobOptions] = []
 
-    def capture(given: JobOptions, _: object) -> None:
+    def capture(given: JobOptions, *_: object) -> None:
         seen.append(given)
         raise GateError("seen")
 
@@ -75,11 +75,11 @@ def test_every_option_reaches_the_job(
     given = options(
         "--data-dir", tmp_path, "--sample", "--model-store", tmp_path / "s", "--epochs", 2, "--batch-size", 3,
         "--seed", 4, "--hidden", "16,8", "--min-accuracy", 0.5,
-        "--max-regression", 0.1, "--keep", 7,
+        "--max-regression", 0.1, "--keep", 7, "--no-resume",
     )  # fmt: skip
     assert asdict(given) == asdict(JobOptions(
         model=changed(epochs=2, batch_size=3, hidden=(16, 8)), data_dir=tmp_path, sample=True,
-        model_store=tmp_path / "s", seed=4, min_accuracy=0.5, max_regression=0.1, keep=7,
+        model_store=tmp_path / "s", seed=4, min_accuracy=0.5, max_regression=0.1, keep=7, resume=False,
     ))  # fmt: skip
 
 
@@ -129,22 +129,52 @@ def test_result_tells_version_accuracy_sample_and_place(run: Callable[..., Any],
     assert place == str(tmp_path / "points" / "1")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_signal_during_the_fit_ends_the_job_and_leaves_the_store_as_it_was(
-    tmp_path: Path, number: signal.Signals, code: int
-) -> None:
-    store = tmp_path / "store"
-    with kedge("mnist", "--sample", "--epochs", "1000000", "--model-store", str(store)) as process:
+def end_during_the_fit(number: signal.Signals, *arguments: str) -> tuple[int, list[str]]:
+    """Run the command, send it a signal once the first epoch is done, and return how it ended."""
+    with kedge(*arguments) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "epoch 1/" in line:
                 break
-        assert [path.name[:9] for path in (store / "mnist").iterdir()] == [".staging-"]
         process.send_signal(number)
         rest = process.stderr.read()
-        assert process.wait(60) == code
+        return process.wait(60), rest.splitlines()
+
+
+def weights_digest(version: Path) -> str:
+    """The published digest of the file that holds the weights."""
+    lines = (version / "SHA256SUMS").read_text().splitlines()
+    return next(line for line in lines if line.endswith("variables/variables.data-00000-of-00001"))
+
+
+def test_sigterm_during_the_fit_leaves_a_checkpoint_from_which_the_same_command_goes_on(
+    tmp_path: Path, listing: Callable[[Path], list[str]]
+) -> None:
+    store, whole = tmp_path / "store", tmp_path / "whole"
+    command = ("mnist", "--sample", "--epochs", "40", "--hidden", "16", "--batch-size", "16", "--model-store")
+    code, errors = end_during_the_fit(signal.SIGTERM, *command, str(store))
+    assert code == 143
+    assert errors[-1].startswith("kedge: terminated; the fit is kept in ")
+    assert listing(store) == [".checkpoints", ".checkpoints/mnist.npz"]
+    with kedge(*command, str(store)) as again:
+        _, said = again.communicate(timeout=120)
+    assert again.returncode == 0, said
+    assert "mnist: going on from the checkpoint" in said
+    assert "epoch 1/40" not in said
+    assert "epoch 40/40" in said
+    with kedge(*command, str(whole)) as undisturbed:
+        undisturbed.communicate(timeout=120)
+    assert weights_digest(store / "mnist" / "1") == weights_digest(whole / "mnist" / "1")
+
+
+def test_sigint_during_the_fit_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    code, errors = end_during_the_fit(
+        signal.SIGINT, "mnist", "--sample", "--epochs", "1000000", "--model-store", str(store)
+    )
+    assert code == 130
+    assert errors[-1] == "kedge: interrupted"
     assert not store.exists()
-    assert "Traceback" not in rest
 
 
 def test_file_that_cannot_grow_is_exit_code_3_in_one_line(tmp_path: Path) -> None:
