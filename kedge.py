@@ -46,6 +46,7 @@ EXTRA_OF = {
     "aiohttp": "serving",
 }
 USAGE = 2
+COLUMNS = 78
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -204,8 +205,9 @@ def _ask(lesson: Lesson, urls: Sequence[str]) -> None:
             answers[protocol] = client.predict(model.name, instances)
     click.echo(f"{model.title}, version {lesson.result.version}\n")
     for place, (row, instance) in enumerate(zip(rows, instances, strict=True)):
-        shown = model.show(instance, lesson.data.splits.vocabulary)
-        click.echo("\n".join(line for line in shown.splitlines() if line.strip()))
+        for line in model.show(instance, lesson.data.splits.vocabulary).splitlines():
+            if line.strip():
+                click.echo(click.wrap_text(line) if len(line) > COLUMNS else line)
         click.echo(f"  true label      {model.labels[test.labels[row]]}")
         for protocol, predictions in answers.items():
             answer = predictions[place]

@@ -30,7 +30,6 @@ from wire.errors import Code, StatusError
 
 _log = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES = 2**31 - 1
 MAX_ERROR_BYTES = 1024
 TRUNCATED = "...TRUNCATED"
 PREDICTION_SERVICE = prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name

@@ -252,6 +252,10 @@ _CONTRADICTIONS = (
         "--log_format is neither text nor json; give one of them",
     ),
     _Contradiction(
+        lambda o: o.port == o.rest_api_port > 0,
+        "--port and --rest_api_port are the same; give one of them another",
+    ),
+    _Contradiction(
         lambda o: o.port == 0 and not o.grpc_socket_path,
         "--port=0 turns gRPC's port off; give --grpc_socket_path, or another --port",
     ),

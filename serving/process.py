@@ -42,7 +42,10 @@ async def _serve(options: ServerOptions) -> None:
     _report(server, options)
     await told
     _log.info("stopping: new requests are refused, those under way have %g s", options.shutdown_grace_seconds)
-    await server.stop()
+    if not await server.stop():
+        # A model that runs on would hold the process up: Python waits for its threads.
+        logging.shutdown()
+        os._exit(0)
 
 
 def _stopping_on_signals() -> asyncio.Event:

@@ -95,7 +95,8 @@ class RestFront:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        path = request.raw_path
+        # As it came, but for a client that writes the whole URL there, as it would for a proxy.
+        path = request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
         if rest_urls.is_api(path):
             return await self._api(request, path)
         if self._options.metrics_path and path.partition("?")[0] == self._options.metrics_path:
@@ -201,9 +202,10 @@ class RestFront:
         compressed = await rest_body.compressed(body, exchange.request.headers.get("Accept-Encoding", ""))
         if compressed is not None:
             headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        response = _response(http_status(exchange.code), compressed or body, JSON, headers)
         if self._admission.draining:
-            headers["Connection"] = "close"
-        return _response(http_status(exchange.code), compressed or body, JSON, headers)
+            response.force_close()
+        return response
 
     def _preflight(self, exchange: Exchange) -> web.Response:
         origin = exchange.request.headers.get("Origin", "")

@@ -75,7 +75,7 @@ class ModelServer:
         """
         for name in without_effect(self._options):
             _log.warning("--%s has no effect on this server", name)
-        ports.check_grpc_port(self._options)
+        ports.check(self._options)
         rest_socket = ports.bound_rest_socket(self._options)
         try:
             await self._load()
@@ -92,7 +92,7 @@ class ModelServer:
         """Turn new requests away, answer those under way, close the ports, free the models.
 
         Readiness is false from the first moment. After `grace` seconds (--shutdown_grace_seconds unless
-        given) the requests that are left are cut off; False when there were any.
+        given) what is left is cut off; False when there was any: a model may still run in its thread then.
         """
         deadline = time.monotonic() + (self._options.shutdown_grace_seconds if grace is None else grace)
         self._admission.draining = True
@@ -102,9 +102,11 @@ class ModelServer:
             _log.warning("the time to stop is over: %s requests are cut off", self._admission.in_flight)
         await self._started.aclose()
         self._batcher.close()
-        stopping = asyncio.to_thread(self._lifecycle.stop)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping, max(LAST_ANSWERS_SECONDS, deadline - time.monotonic()))
+        freeing = asyncio.to_thread(self._lifecycle.stop)
+        try:
+            await asyncio.wait_for(freeing, max(LAST_ANSWERS_SECONDS, deadline - time.monotonic()))
+        except TimeoutError:
+            return False
         return drained
 
     async def _load(self) -> None:
@@ -147,17 +149,19 @@ class ModelServer:
         )
         listener = await asyncio.get_running_loop().create_server(server, sock=listening)
         self._started.push_async_callback(server.shutdown, LAST_ANSWERS_SECONDS)
+        self._started.callback(server.pre_shutdown)
         self._started.callback(listener.close)
         port: int = listening.getsockname()[1]
         return port
 
 
 class _Events:
-    """Tells metrics and health what happens to versions."""
+    """Tells metrics and health what happens to versions, on whatever thread it does."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.health: Health | None = None
         self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
 
     def state_changed(self, name: str, version: int, state: State) -> None:
         """Count, and look at the health again."""
@@ -168,6 +172,11 @@ class _Events:
     def load_ended(self, name: str, path: Path, seconds: float, error: StatusError | None) -> None:
         """Count."""
         self._metrics.load_ended(name, path, seconds, error)
+
+    def ran(self, model: str, api: str, seconds: float) -> None:
+        """Count a run of the warm-up on the loop, where those of requests are counted."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._metrics.ran, model, api, seconds)
 
     def warmed_up(self, path: Path, records: int, seconds: float, error: StatusError | None) -> None:
         """Count."""

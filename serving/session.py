@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from wire.errors import Code, StatusError
@@ -81,7 +82,7 @@ class Call:
             computed = self._run(feeds, timeout)
         except Exception as error:
             raise status_of(error) from error
-        everything = (*values, *computed)
+        everything = (*values, *map(_array, computed))
         return [everything[place] for place in self._places]
 
     def _run(self, feeds: Mapping[Any, Array], timeout: float | None) -> list[Array]:
@@ -155,6 +156,11 @@ def give_memory_back() -> None:
             ctypes.CDLL(None).malloc_trim(0)
         except AttributeError:
             return  # A C library other than GNU's.
+
+
+def _array(value: Any) -> Array:
+    """A result as an array: the runtime gives a string without dimensions as bare bytes."""
+    return np.array(value, object) if isinstance(value, bytes) else value
 
 
 def _output(graph: Any, name: str) -> Any:

@@ -19,6 +19,12 @@ def _refused(row_id: str, request: str, code: str, *words: str, **options: Any) 
     return _predict(request, row_id, code=code, words=words, **options)
 
 
+def _alone(row_id: str, request: str, otherwise: str) -> Grpc:
+    """What cannot be joined with other requests is run alone."""
+    note = f"section 9, 22: TensorFlow Serving fails with batching what works without: {otherwise}"
+    return _predict(request, f"{row_id}-is-run-alone", real=False, note=note)
+
+
 def _rest(body: str, row_id: str = "", url: str = "half_plus_two", status: int = 200, **options: Any) -> Rest:
     path = f"/v1/models/{url}:predict"
     return Rest(id=row_id, rule="7.2", server="flags", path=path, body=body, status=status, **options)
@@ -45,23 +51,20 @@ BUSY = _predict(predict(spec("slow"), x=tensor("INT64", [8], [400_000] * 8)), co
 """Fills a batch and keeps the one batch thread busy for more than a second."""
 
 SINGLE = (
-    _refused(
-        "trap21-scalar-input-fails-with-batching",
+    _alone(
+        "trap21-scalar-input",
         predict(spec("scalar"), x=tensor("FLOAT", [], [4.0])),
-        "INVALID_ARGUMENT",
-        "Batching Run() input tensors must have at least one dimension",
+        "INVALID_ARGUMENT `Batching Run() input tensors must have at least one dimension`",
     ),
-    _refused(
-        "inputs-of-unequal-size-fail-with-batching",
+    _alone(
+        "inputs-of-unequal-size",
         predict(spec("sums"), a=floats(1, 2), b=tensor("INT32", [1], [1])),
-        "INVALID_ARGUMENT",
-        "Batching Run() input tensors must have equal 0th-dimension size",
+        "INVALID_ARGUMENT `Batching Run() input tensors must have equal 0th-dimension size`",
     ),
-    _refused(
-        "no-inputs-fail-with-batching",
+    _alone(
+        "no-inputs",
         predict(spec("sums", signature="constant")),
-        "INVALID_ARGUMENT",
-        "Batching Run() must have at least one input tensor",
+        "INVALID_ARGUMENT `Batching Run() must have at least one input tensor`",
     ),
     _predict(
         predict(spec(), x=tensor("FLOAT", [8], [1.0] * 8)),
@@ -80,18 +83,16 @@ SINGLE = (
         status=400,
         error=("Task size 9 is larger than maximum input batch size 8",),
     ),
-    _refused(
-        "scalar-output-fails-with-batching",
+    _alone(
+        "scalar-output",
         predict(spec("sums", signature="total"), x=floats(1, 2)),
-        "FAILED_PRECONDITION",
-        "Batched output tensor has 0 dimensions",
+        "FAILED_PRECONDITION `Batched output tensor has 0 dimensions`",
     ),
-    _refused(
-        "output-of-another-size-fails-with-batching",
+    _alone(
+        "output-of-another-size",
         predict(spec("sums", signature="first_only"), x=floats(1, 2)),
-        "FAILED_PRECONDITION",
-        "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input"
-        " tensors",
+        "FAILED_PRECONDITION `Batched output tensor's 0th dimension does not equal the sum of the 0th"
+        " dimension sizes of the input tensors`",
     ),
     _predict(
         predict(spec("sums"), only=["sum"], a=floats(1), b=tensor("INT32", [1], [1])),

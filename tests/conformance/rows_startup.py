@@ -60,16 +60,14 @@ ROWS = (
     _config_file(
         "file-with-a-syntax-error", "model_config_list {", "Invalid protobuf file: '{store}/given.config'"
     ),
-    _config_file(
-        "file-with-an-unknown-field",
-        "model_config_list {} nonsense: 1",
-        "Invalid protobuf file: '{store}/given.config'",
-    ),
-    _config_file(
-        "file-with-one-name-twice",
-        "model_config_list { config { name: 'm' base_path: '/x' model_platform: 'tensorflow' }"
-        " config { name: 'm' base_path: '/y' model_platform: 'tensorflow' } }",
-        "Illegal to list model m multiple times in config list",
+    _ends(
+        "trap15-rest-port-that-is-taken",
+        "3.2",
+        "--model_config_file={store}/models.config",
+        "--rest_api_port={taken}",
+        printed=("--rest_api_port={taken}",),
+        real=False,
+        note="TensorFlow Serving logs an error and serves gRPC alone",
     ),
     _ends(
         "no-batch-threads",
@@ -91,14 +89,6 @@ ROWS = (
             request=STATUS,
             answer="model_version_status { version: 1 state: AVAILABLE status { } }",
         ),
-    ),
-    Grpc(
-        id="trap15-rest-port-that-is-taken-does-not-stop-the-server",
-        rule="3.2",
-        server="single",
-        call=f"{MODEL}/GetModelStatus",
-        request=STATUS,
-        printed=("state: AVAILABLE",),
     ),
     Grpc(
         id="one-model-by-path-is-called-default-on-a-unix-socket",

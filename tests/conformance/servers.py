@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import subprocess
 import sys
 import time
@@ -62,18 +60,27 @@ def running(name: str, store: Path) -> Iterator[talk.Server]:
     """A kedge server of its own with the flags of this name, on free ports of this machine."""
     from serving import embedded
 
-    arguments = [flag.replace("{store}", str(store)) for flag in FLAGS[name]]
+    arguments = [placed(flag, {"{store}": str(store)}) for flag in FLAGS[name]]
     with (
         embedded.running(arguments) as server,
-        talk.talking(f"127.0.0.1:{server.grpc_port}", f"127.0.0.1:{server.rest_port}") as open_server,
+        talk.talking(
+            f"127.0.0.1:{server.grpc_port}", f"127.0.0.1:{server.rest_port}", server.pid
+        ) as open_server,
     ):
         yield open_server
 
 
-def command(arguments: Sequence[str], store: Path) -> list[str]:
-    """The command line of `kedge serve` with these arguments."""
-    given = [each.replace("{store}", str(store)) for each in arguments]
-    return [sys.executable, "-m", "kedge", "serve", *given]
+def command(arguments: Sequence[str], places: Mapping[str, str]) -> list[str]:
+    """The command line of `kedge serve` with these arguments, on free ports unless they name some."""
+    given = [placed(each, places) for each in arguments]
+    return [sys.executable, "-m", "kedge", "serve", "--port=-1", "--rest_api_port=-1", *given]
+
+
+def placed(text: str, places: Mapping[str, str]) -> str:
+    """The text with each place's name, such as `{store}`, replaced."""
+    for name, value in places.items():
+        text = text.replace(name, value)
+    return text
 
 
 @dataclass(frozen=True)
@@ -86,26 +93,19 @@ class Single:
 
 @contextlib.contextmanager
 def single(base_path: Path, socket_path: Path) -> Iterator[Single]:
-    """Start one model by its path, with gRPC on a UNIX socket and a REST port that is taken."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        arguments = (
-            "--port=0",
-            f"--grpc_socket_path={socket_path}",
-            f"--rest_api_port={taken.getsockname()[1]}",
-            f"--model_base_path={base_path}",
-        )
-        process = subprocess.Popen(
-            command(arguments, base_path),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-        try:
-            with talk.talking(f"unix:{socket_path}", "") as server:
-                yield Single(server, _first_answer(server, process))
-        finally:
-            process.terminate()
-            process.wait(30)
+    """Start one model by its path, on a UNIX socket alone."""
+    arguments = (
+        *("--port=0", "--rest_api_port=0"),
+        f"--grpc_socket_path={socket_path}",
+        f"--model_base_path={base_path}",
+    )
+    process = subprocess.Popen(command(arguments, {}), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with talk.talking(f"unix:{socket_path}", "") as server:
+            yield Single(server, _first_answer(server, process))
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def _first_answer(server: talk.Server, process: subprocess.Popen[bytes]) -> talk.GrpcAnswer:

@@ -116,7 +116,7 @@ class First(Row):
 class Ends(Row):
     """Arguments with which the server ends by itself; what it prints, and whether it ends well.
 
-    `{store}` is the plain server's store, with `file` in it as `given.config`.
+    `{store}` is the plain server's store, with `file` in it as `given.config`; `{taken}` a port in use.
     """
 
     arguments: Sequence[str]

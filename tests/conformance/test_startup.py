@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from .table import Ends, First
 def test_ends(row: Ends, store: Path) -> None:
     if row.file:
         (store / "given.config").write_text(row.file)
-    command = servers.command(row.arguments, store)
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        places = {"{store}": str(store), "{taken}": str(taken.getsockname()[1])}
+        command = servers.command(row.arguments, places)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     said = ended.stdout + ended.stderr
     assert (ended.returncode == 0) is row.well, said
     for piece in row.printed:
-        assert piece.replace("{store}", str(store)) in said
+        assert servers.placed(piece, places) in said
     assert "Traceback" not in said
 
 

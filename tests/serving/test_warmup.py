@@ -144,14 +144,19 @@ def test_replay_too_many_records_fails_after_the_first_too_many(recorder, versio
     write(version, *[predict(1)] * 4)
 
     assert refusal(recorder, version) == (
-        Code.INVALID_ARGUMENT, "Number of warmup records exceeds the maximum (2)"
-    )  # fmt: skip
+        Code.INVALID_ARGUMENT,
+        f"Number of warmup records exceeds the maximum (2) at {warmup.WARMUP_FILE}",
+    )
     assert len(recorder.ran) == 3
 
 
 class Warmups:
     def __init__(self):
         self.told = []
+        self.runs = []
+
+    def ran(self, model, api, seconds):
+        self.runs.append((model, api))
 
     def warmed_up(self, path, records, seconds, error):
         self.told.append((path, records, error))
@@ -164,6 +169,7 @@ def test_load_warms_up_and_tells_the_observer(version):
     loading.loader(ServerOptions(), observer)(version).close()
 
     assert observer.told == [(version, 1, None)]
+    assert observer.runs == [("another", "Predict")]
 
 
 def test_load_with_a_failing_warmup_fails(version):
