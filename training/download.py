@@ -100,9 +100,13 @@ def _get(url: str) -> bytes:
     if not url.startswith(("https://", "http://")):
         raise ValueError(f"the address {url!r} does not begin with https:// or http://")
     # An opener of its own: the shared one keeps the proxies of the first time that it was used.
-    with urllib.request.build_opener().open(url, timeout=TIMEOUT) as answer:
-        content: bytes = answer.read(FILE_LIMIT + 1)
-        declared = answer.headers["Content-Length"]
+    try:
+        with urllib.request.build_opener().open(url, timeout=TIMEOUT) as answer:
+            content: bytes = answer.read(FILE_LIMIT + 1)
+            declared = answer.headers["Content-Length"]
+    except urllib.error.HTTPError as error:
+        error.close()  # it holds the connection
+        raise
     if len(content) > FILE_LIMIT:
         raise ValueError(f"it is larger than {FILE_LIMIT} bytes")
     if declared is not None and len(content) != int(declared):
