@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from models import catalogue
+from training import job_metrics, logs
 from training.preemption import Preemption
-from training.progress import to_stderr
 
 if TYPE_CHECKING:
     from training.result import JobResult
@@ -34,6 +34,12 @@ class Units(click.ParamType[tuple[int, ...]]):
         if not all(part.strip().isascii() and part.strip().isdigit() and int(part) > 0 for part in parts):
             self.fail(f"{value!r} is not the units of one or more layers, such as 512 or 16,16", param, ctx)
         return tuple(int(part) for part in parts)
+
+
+def _metrics_file(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None and value.suffix != ".prom":
+        raise click.BadParameter(f"{value} does not end in .prom; node_exporter reads no other files")
+    return value
 
 
 @click.command()
@@ -93,20 +99,46 @@ class Units(click.ParamType[tuple[int, ...]]):
     show_default=True,
     help="Go on from where the same command was ended by SIGTERM, or start anew.",
 )
+@click.option("--pushgateway", metavar="URL", help="Push how the job went to a Prometheus Pushgateway.")
+@click.option(
+    "--metrics-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_metrics_file,
+    metavar="PATH.prom",
+    help="Write how the job went for node_exporter's textfile collector; a file for each model.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "json", "text"]),
+    default="auto",
+    show_default=True,
+    help="JSON lines or text on standard error; auto is JSON in a container, unless on a terminal.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
-def train(model: str, *, as_json: bool, **options: Any) -> None:
+def train(
+    model: str,
+    *,
+    as_json: bool,
+    log_format: logs.Format,
+    pushgateway: str | None,
+    metrics_file: Path | None,
+    **options: Any,
+) -> None:
     """Train MODEL and publish it as the next version of the model store."""
     known = catalogue.find(model)
     numbers = {name: options.pop(name) for name in ("epochs", "batch_size", "hidden")}
     asked = replace(known, recipe=known.recipe.changed(**numbers))
-    preemption = Preemption()
-    with preemption.installed():
+    preemption, progress = Preemption(), logs.reporting(log_format)
+    reported = job_metrics.reported(
+        model, pushgateway=pushgateway, metrics_file=metrics_file, warn=progress.warning
+    )
+    with logs.telling_how_it_ends(progress), reported as measured, preemption.installed():
         from training.quiet import import_tensorflow
 
         import_tensorflow()
         from training import job
 
-        result = job.train(job.JobOptions(model=asked, **options), to_stderr(), preemption)
+        measured.result = result = job.train(job.JobOptions(model=asked, **options), progress, preemption)
     click.echo(json.dumps(result.document()) if as_json else _describe(result))
 
 

@@ -21,6 +21,9 @@ class Progress(Protocol):
     def line(self, text: str) -> None:
         """Report one fact."""
 
+    def warning(self, text: str) -> None:
+        """Report what went wrong and does not stop the job."""
+
     def steps(self, title: str, total: int, done: int = 0) -> AbstractContextManager[Advance]:
         """Begin a piece of work of so many steps, some done before; the value is called after each."""
 
@@ -30,6 +33,9 @@ class Silent:
 
     def line(self, text: str) -> None:
         """Drop the line."""
+
+    def warning(self, text: str) -> None:
+        """Drop the warning."""
 
     @contextmanager
     def steps(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
@@ -43,6 +49,10 @@ class Lines:
     def line(self, text: str) -> None:
         """Write one line."""
         click.echo(text, err=True)
+
+    def warning(self, text: str) -> None:
+        """Write one line that says that it is a warning."""
+        self.line(f"warning: {text}")
 
     @contextmanager
     def steps(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:

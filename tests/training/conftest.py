@@ -110,6 +110,12 @@ def changed(model: Model) -> Callable[..., Model]:
     return lambda **numbers: replace(model, recipe=model.recipe.changed(**numbers))
 
 
+@pytest.fixture(autouse=True)
+def text_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the log as on a plain machine, also where the tests run in a container."""
+    monkeypatch.setenv("KEDGE_TRAIN_LOG_FORMAT", "text")
+
+
 @pytest.fixture
 def own_process() -> None:
     """Keeps `serve_in_this_process` away from a test."""

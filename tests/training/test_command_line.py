@@ -205,3 +205,24 @@ def test_log_of_a_job_has_plain_lines_only(tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in errors.splitlines()] == ["imdb"] * len(errors.splitlines())
     assert "\r" not in errors
     assert "\x1b" not in errors
+
+
+def test_json_log_of_a_refused_job_is_objects_only_and_its_metrics_say_refused(tmp_path: Path) -> None:
+    metrics = tmp_path / "mnist.prom"
+    with kedge(
+        "mnist", "--sample", "--epochs", "1", "--hidden", "4", "--min-accuracy", "1", "--log-format", "json",
+        "--model-store", str(tmp_path / "store"), "--metrics-file", str(metrics),
+    ) as process:  # fmt: skip
+        out, errors = process.communicate(timeout=120)
+    assert (process.returncode, out) == (4, "")
+    records = [json.loads(line) for line in errors.splitlines()]
+    assert records[-1]["level"] == "ERROR"
+    assert "mnist is not published: the accuracy" in records[-1]["message"]
+    assert [record["step"] for record in records if "step" in record] == [1]
+    assert 'kedge_training_result{model="mnist",result="refused"} 1.0' in metrics.read_text()
+
+
+def test_metrics_file_that_node_exporter_would_not_read_is_wrong_usage(run: Callable[..., Any]) -> None:
+    result = run("--metrics-file", "points.txt")
+    assert result.exit_code == 2
+    assert "does not end in .prom" in result.stderr
