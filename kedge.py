@@ -34,6 +34,7 @@ COMMANDS = {
     "serve": ("serving.command_line:serve", "Serve the model store over TensorFlow Serving's network API."),
     "predict": ("clients.command_line:predict", "Ask a server about images or reviews."),
     "status": ("clients.command_line:status", "Show the versions that a server has, and their states."),
+    "report": ("training.report.command_line:report", "Print the path of a version's report, or open it."),
     "versions": ("serving.versions_command:command", "List published versions; promote, roll back, remove."),
     "metadata": ("clients.command_line:metadata", "Show the signatures of a model on a server."),
 }

@@ -22,6 +22,8 @@ from training.labels import labels
 from training.phases import Fitted, fit_network, unfitted
 from training.preemption import Preemption
 from training.progress import Progress, Silent
+from training.report import page
+from training.report.evidence import Evidence, gather
 from training.result import JobResult
 
 EXTRA = "assets.extra"
@@ -72,17 +74,19 @@ def train(
             score = score_of(model, fitted, loaded.splits)
         with clock.phase("export"):
             answers = write_version(staged, model, fitted, loaded.splits, score)
+        with clock.phase("report"):
+            evidence = gather(model, fitted.network, loaded.splits, score.outputs, options.base)
         made = describe(options, loaded, fitted, score, clock.seconds)
         try:
             with clock.phase("check"):
                 check_quality(options, loaded, score, progress)
                 verify.verify(staged, answers)
         except GateError as error:
-            refusal = refuse(staged, made, str(error))
+            refusal = refuse(staged, made, evidence, str(error))
             checkpoint.remove()
             raise refusal from error
         tell_untried(model, answers, progress)
-        published = publish(staged, made)
+        published = publish(staged, made, evidence)
     checkpoint.remove()
     remove_old(options, progress)
     return published
@@ -229,24 +233,29 @@ def tell_untried(model: Model, answers: list[warm_up.Answer], progress: Progress
         progress.line(f"{model.name}: no warm-up requests for {', '.join(sorted(untried))}")
 
 
-def refuse(staged: Path, made: JobResult, reason: str) -> RefusedError:
+def refuse(staged: Path, made: JobResult, evidence: Evidence, reason: str) -> RefusedError:
     """Keep what is not published out of servers' sight, and return the error that tells why and where."""
     result = replace(made, refused=reason)
     with store.explained(staged.parent):
         result.write(staged / EXTRA)
+        page.write(staged / EXTRA, result, evidence, refused=reason)
     path = refused.keep(staged, datetime.fromisoformat(made.created))
     return RefusedError(
         f"{made.name} is not published: {reason}; it is kept in {path}", replace(result, path=path)
     )
 
 
-def publish(staged: Path, made: JobResult) -> JobResult:
-    """Publish the staged version and return the result with its number and path."""
+def publish(staged: Path, made: JobResult, evidence: Evidence) -> JobResult:
+    """Publish the staged version with its report, and return the result with its number and path."""
 
     def numbered(version: int) -> JobResult:
         return replace(made, version=version, path=staged.parent / str(version))
 
-    path = store.publish(staged, lambda version: numbered(version).write(staged / EXTRA))
+    def label(version: int) -> None:
+        numbered(version).write(staged / EXTRA)
+        page.write(staged / EXTRA, numbered(version), evidence)
+
+    path = store.publish(staged, label)
     return numbered(int(path.name))
 
 

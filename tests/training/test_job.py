@@ -60,7 +60,8 @@ def test_job_of_a_model_it_never_heard_of_publishes_a_whole_version(
     assert result.path == tmp_path / "points" / "1"
     assert set(listing(result.path)) >= {
         "saved_model.pb", "variables/variables.index", "assets.extra/kedge.json", "assets.extra/loss.png",
-        "assets.extra/accuracy.png", "assets.extra/tf_serving_warmup_requests", "SHA256SUMS",
+        "assets.extra/accuracy.png", "assets.extra/tf_serving_warmup_requests", "assets.extra/report.html",
+        "SHA256SUMS",
     }  # fmt: skip
     assert result.accuracy > 0.9
     assert train(JobOptions(model=model, model_store=tmp_path, sample=True)).version == 2
@@ -80,7 +81,7 @@ def test_record_says_what_the_version_was_made_of(
     }  # fmt: skip
     assert {key: record[key] for key in expected} == expected
     assert list(record["sha256"]) == ["points.npz"]
-    assert set(record["seconds"]) == {"load", "fit", "evaluate", "export", "check"}
+    assert set(record["seconds"]) == {"load", "fit", "evaluate", "export", "report", "check"}
     assert {"python", "tensorflow", "keras", "numpy"} <= set(record["libraries"])
     assert len(record["history"]["loss"]) == 3
     assert datetime.fromisoformat(record["created"]).utcoffset() is not None
@@ -174,7 +175,9 @@ def test_refused_model_is_kept_outside_the_versions_with_its_report(model: Model
     record = json.loads((result.path / "assets.extra" / "kedge.json").read_text())
     assert record["version"] is None
     assert "--min-accuracy asks for 1" in record["refused"]
-    assert (result.path / "assets.extra" / "accuracy.png").is_file()
+    page = (result.path / "assets.extra" / "report.html").read_text()
+    assert "Not published" in page
+    assert record["refused"] in page
     assert set(loaded(result.path)) == set(model.signature_specs)
 
 
