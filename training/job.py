@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from training.progress import Progress, Silent
 from training.result import JobResult
 
 EXTRA = "assets.extra"
+OPERATION = re.compile(r"\{\{.*?\}\} ?| \[Op:\w+\]")
+"""Where in TensorFlow an error arose, around its message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +132,7 @@ def write_version(staged: Path, model: Model, fitted: Fitted, splits: Splits, sc
     except tf.errors.InvalidArgumentError:
         raise  # a signature refused a warm-up request: a fault in the model, not of the disk
     except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+        reason = getattr(error, "strerror", None) or OPERATION.sub("", str(getattr(error, "message", error)))
         raise StoreError(f"the version cannot be written in {staged.parent}: {reason}") from error
     return missing
 
