@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from training.result import JobResult
 
 LARGEST_SEED = 2**32 - 1
+UNITS = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
+"""Up to a million units a layer: what memory can hold."""
 
 
 class Units(click.ParamType[tuple[int, ...]]):
-    """The units of the hidden layers: whole numbers from 1 on, with commas between."""
+    """The units of the hidden layers: whole numbers from 1 to 999999, with commas between."""
 
     name = "units"
 
@@ -30,9 +33,13 @@ class Units(click.ParamType[tuple[int, ...]]):
         """Turn "16,16" into (16, 16)."""
         if isinstance(value, tuple):
             return value
-        parts = str(value).split(",")
-        if not all(part.strip().isascii() and part.strip().isdigit() and int(part) > 0 for part in parts):
-            self.fail(f"{value!r} is not the units of one or more layers, such as 512 or 16,16", param, ctx)
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(UNITS.fullmatch(part) for part in parts):
+            self.fail(
+                f"{str(value)[:80]!r} is not the units of one or more layers, each up to 999999: e.g. 16,16",
+                param,
+                ctx,
+            )
         return tuple(int(part) for part in parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from training.report.evidence import Evidence, gather
 from training.result import JobResult
 
 EXTRA = "assets.extra"
+OPERATION = re.compile(r"\{\{.*?\}\} ?| \[Op:\w+\]")
+"""Where in TensorFlow an error arose, around its message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +169,7 @@ def write_version(
     except tf.errors.InvalidArgumentError:
         raise  # a signature refused a warm-up request: a fault in the model, not of the disk
     except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+        reason = getattr(error, "strerror", None) or OPERATION.sub("", str(getattr(error, "message", error)))
         raise StoreError(f"the version cannot be written in {staged.parent}: {reason}") from error
     return answers
 

@@ -102,7 +102,8 @@ def test_data_directory_of_the_command_goes_before_the_general_one(
     [
         ("--epochs", "0"), ("--batch-size", "-1"), ("--seed", "-1"), ("--min-accuracy", "1.5"),
         ("--max-regression", "-0.1"), ("--keep", "0"),
-        ("--hidden", "16,"), ("--hidden", "0"), ("--hidden", "x"), ("--data-dir", "/nonexistent"),
+        ("--hidden", "16,"), ("--hidden", "0"), ("--hidden", "x"), ("--hidden", "1000000"),
+        ("--hidden", "9" * 5000), ("--data-dir", "/nonexistent"),
     ],
 )  # fmt: skip
 def test_wrong_option_is_wrong_usage(run: Callable[..., Any], arguments: Sequence[str]) -> None:

@@ -270,7 +270,13 @@ def test_store_that_cannot_be_written_is_told_before_any_work(model: Model, tmp_
 @pytest.mark.parametrize(
     ("place", "function", "error"),
     [
-        (export, "export", tf.errors.ResourceExhaustedError(None, None, "No space left on device")),
+        (
+            export,
+            "export",
+            tf.errors.ResourceExhaustedError(
+                None, None, "{{function_node __wrapped__SaveV2}} No space left on device [Op:SaveV2]"
+            ),
+        ),
         (warm_up, "write", tf.errors.ResourceExhaustedError(None, None, "No space left on device")),
         (figures, "draw", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
     ],
@@ -290,7 +296,7 @@ def test_full_disk_is_one_line_and_leaves_nothing(  # noqa: PLR0917 (a table)
     monkeypatch.setattr(place, function, fail)
     with pytest.raises(StoreError, match="No space left on device") as caught:
         train(JobOptions(model=model, model_store=tmp_path, sample=True))
-    assert "\n" not in str(caught.value)
+    assert not set("\n{[") & set(str(caught.value))
     assert listing(tmp_path) == []
 
 
