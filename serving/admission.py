@@ -1,37 +1,96 @@
-"""Which requests are let in: all of them until the server is told to stop, then none."""
+"""Which requests are let in: as many as memory has room for until the server is told to stop, then none."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from serving import memory
 from wire.errors import Code, StatusError
+
+# What a message whose size is not known yet is taken for at first; later for what messages had lately.
+UNKNOWN_BYTES = 64 * 1024
+# The weight of the newest message in that.
+NEWEST = 0.25
+
+
+class Admitted:
+    """A request that was let in, and the bytes of its body that count against the limit."""
+
+    def __init__(self, admission: "Admission") -> None:
+        self._admission = admission
+        self._bytes = 0
+
+    def expect_message(self) -> None:
+        """Reserve what a message is likely to take that is about to be read. StatusError (UNAVAILABLE)."""
+        self.hold(int(self._admission.usual_bytes))
+
+    def hold(self, size: int) -> None:
+        """Count `size` bytes in all, instead of what was counted before.
+
+        StatusError (UNAVAILABLE): there is no room for them beside what other requests hold. A request that
+        is alone is let in whatever its size, as otherwise no retry would ever help.
+        """
+        self._admission.change(self._bytes, size)
+        self._bytes = size
+
+    def received(self, size: int) -> None:
+        """Count a message that has arrived whole; StatusError as `hold`."""
+        self._admission.usual_bytes += NEWEST * (size - self._admission.usual_bytes)
+        self.hold(size)
+
+    def leave(self) -> None:
+        """Give back what is counted."""
+        self._admission.bytes_in_flight -= self._bytes
+        self._bytes = 0
 
 
 class Admission:
-    """Counts the requests under way, by transport, and turns new ones away while draining.
+    """Counts the requests under way by transport, and the bytes of their bodies; turns away what is too much.
 
-    Used on the event loop.
+    `refused` counts the requests turned away, by reason. Used on the event loop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_requests: int = 0, max_bytes: int = 0) -> None:
+        """0 requests is any number, 0 bytes a share of the memory that the process may use."""
         self.draining = False
         self.in_flight: dict[str, int] = {"grpc": 0, "rest": 0}
+        self.bytes_in_flight = 0
+        self.usual_bytes: float = UNKNOWN_BYTES
+        self.refused: Counter[str] = Counter()
+        self._max_requests = max_requests
+        self._max_bytes = max_bytes or memory.for_bodies()
         self._idle = asyncio.Event()
         self._idle.set()
 
     @contextmanager
-    def request(self, transport: str) -> Iterator[None]:
-        """Be under way inside; StatusError (UNAVAILABLE) while draining."""
+    def request(self, transport: str) -> Iterator[Admitted]:
+        """Be under way inside; StatusError (UNAVAILABLE) while draining, or when too many are."""
         if self.draining:
-            raise StatusError(Code.UNAVAILABLE, "The server is shutting down")
+            raise self._refusal("draining", "The server is shutting down")
+        if self._max_requests and sum(self.in_flight.values()) >= self._max_requests:
+            raise self._refusal(
+                "requests", f"The server has {self._max_requests} requests under way; try again later"
+            )
+        admitted = Admitted(self)
         self.in_flight[transport] += 1
         self._idle.clear()
         try:
-            yield
+            yield admitted
         finally:
+            admitted.leave()
             self.in_flight[transport] -= 1
             if not any(self.in_flight.values()):
                 self._idle.set()
+
+    def change(self, before: int, after: int) -> None:
+        """A request counts `after` bytes instead of `before`; StatusError (UNAVAILABLE)."""
+        others = self.bytes_in_flight - before
+        if others and after > before and others + after > self._max_bytes:
+            raise self._refusal(
+                "bytes", "The requests under way take all memory that there is for them; try again later"
+            )
+        self.bytes_in_flight = others + after
 
     async def drain(self, seconds: float) -> bool:
         """Turn new requests away, and wait for those under way; False when some are left at the end."""
@@ -42,3 +101,7 @@ class Admission:
         except TimeoutError:
             return False
         return True
+
+    def _refusal(self, reason: str, message: str) -> StatusError:
+        self.refused[reason] += 1
+        return StatusError(Code.UNAVAILABLE, message)

@@ -91,6 +91,18 @@ class ServerOptions:
     )
     monitoring_config_file: str = _flag("", "Text-format MonitoringConfig: where the Prometheus metrics are.")
     ssl_config_file: str = _flag("", "Text-format SSLConfig with the PEM texts inline: TLS on the gRPC port.")
+    rest_api_ssl: bool = _flag(
+        False,
+        "Use --ssl_config_file on the REST port, too (own addition; TensorFlow Serving's is always plain).",
+    )
+    auth_tokens_file: str = _flag(
+        "",
+        "File of bearer tokens, one a line: only who sends one is answered, but for health. It is read again "
+        "when it changes (own addition).",
+    )
+    auth_open_metrics: bool = _flag(
+        False, "Show the metrics without a token despite --auth_tokens_file (own addition)."
+    )
     use_alts_credentials: bool = _flag(
         False, "Google ALTS on the gRPC port: refused here, Python's gRPC has none."
     )
@@ -144,6 +156,40 @@ class ServerOptions:
     )
     rest_api_max_inflated_bytes: int = _flag(
         100 * 2**20, "Most bytes that the gzip body of a REST request may inflate to (own addition)."
+    )
+    rest_api_max_body_bytes: int = _flag(
+        2**31 - 1, "Most bytes of a REST request's body; 413 above (own addition)."
+    )
+    rest_api_max_connections: int = _flag(
+        4096, "Most open connections of the REST port; others get 503. 0: any number (own addition)."
+    )
+    rest_api_idle_timeout_seconds: float = _flag(
+        75.0,
+        "Longest wait for the header of a REST request, from the connection or the last answer on; so long a "
+        "body or the reading of an answer may also stall (own addition).",
+    )
+    grpc_max_message_bytes: int = _flag(
+        2**31 - 1,
+        "Most bytes of a gRPC request's message; RESOURCE_EXHAUSTED above (own addition, with TensorFlow "
+        "Serving's fixed number).",
+    )
+    grpc_max_concurrent_streams: int = _flag(
+        1024, "Most requests under way on one gRPC connection; others wait in the client (own addition)."
+    )
+    grpc_max_connections: int = _flag(
+        4096, "Most open connections of the gRPC port; 0: any number (own addition)."
+    )
+    grpc_read_timeout_seconds: float = _flag(
+        300.0, "Longest wait for the message of a gRPC request once it has begun (own addition)."
+    )
+    max_requests_in_flight: int = _flag(
+        8192,
+        "Most requests under way on both ports; others get UNAVAILABLE or 503. 0: any number (own addition).",
+    )
+    max_request_bytes_in_flight: int = _flag(
+        0,
+        "Most bytes that the bodies of requests under way have together; 0: a sixteenth of the memory that "
+        "the process may use, at least 64 MiB. A request that is alone is always taken (own addition).",
     )
     log_format: str = _flag("text", "How log lines are written: text or json (own addition).")
     report_ports_fd: int = _flag(
@@ -271,6 +317,27 @@ _CONTRADICTIONS = (
         lambda o: o.use_alts_credentials,
         "--use_alts_credentials: Python's gRPC server has no ALTS, and the port would be open without it; "
         "use --ssl_config_file",
+    ),
+    _Contradiction(
+        lambda o: o.rest_api_ssl and not o.ssl_config_file,
+        "--rest_api_ssl is given without --ssl_config_file; add the file with certificate and key",
+    ),
+    _Contradiction(
+        lambda o: min(o.rest_api_idle_timeout_seconds, o.grpc_read_timeout_seconds) <= 0,
+        "--rest_api_idle_timeout_seconds and --grpc_read_timeout_seconds must be more than 0",
+    ),
+    _Contradiction(
+        lambda o: (
+            min(
+                o.rest_api_max_body_bytes,
+                o.rest_api_max_inflated_bytes,
+                o.grpc_max_message_bytes,
+                o.grpc_max_concurrent_streams,
+            )
+            <= 0
+        ),
+        "a limit is 0 or less; give --rest_api_max_body_bytes, --rest_api_max_inflated_bytes, "
+        "--grpc_max_message_bytes and --grpc_max_concurrent_streams a positive number",
     ),
     _Contradiction(
         _parallelism_set_thrice,
