@@ -152,6 +152,7 @@ class ModelServer:
         )
         server, listener = await listen(front.handle, listening, self._admission, limits)
         self._started.push_async_callback(server.shutdown, LAST_ANSWERS_SECONDS)
+        self._started.callback(server.pre_shutdown)
         self._started.callback(listener.close)
         port: int = listening.getsockname()[1]
         return port

@@ -82,6 +82,11 @@ class Finish:
 
 
 @dataclass(frozen=True)
+class Terminate:
+    """SIGTERM; no row comes after it on this server."""
+
+
+@dataclass(frozen=True)
 class Throughout:
     """During all of the steps the call, sent again and again, never answers otherwise."""
 
@@ -89,7 +94,7 @@ class Throughout:
     steps: Sequence[Step]
 
 
-Step = Publish | Remove | Mend | Rewrite | Now | Until | Begin | Finish | Throughout
+Step = Publish | Remove | Mend | Rewrite | Now | Until | Begin | Finish | Terminate | Throughout
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from .lifecycle_steps import (
     Rewrite,
     Scenario,
     Step,
+    Terminate,
     Throughout,
     Until,
     config,
@@ -26,6 +27,7 @@ from .lifecycle_steps import (
     reload,
     states,
 )
+from .rows_metrics import PAGE
 from .table import MODEL, PREDICTION, Grpc, Rest, floats, predict, spec, tensor
 
 ALL = "all {}"
@@ -561,4 +563,47 @@ BATCHING = (
                                " last entry was 4; expected 8")), rule="7.3"),
 )  # fmt: skip
 
-ROWS = START + SCAN + POLICIES + TRANSITIONS + LABELS + RELOAD + WARM_UP + BATCHING
+SIGTERM = (
+    _row(
+        "terminated-server-answers-what-is-under-way-and-takes-no-more",
+        "8",
+        Publish("last_one", "1", kind="slow"),
+        Rewrite(config_list(config("last_one"))),
+        Until(states("last_one", "1 AVAILABLE")),
+        Begin(
+            Grpc(
+                id="",
+                rule="8",
+                call=f"{PREDICTION}/Predict",
+                request=predict(spec("last_one"), x=tensor("INT64", [1], [300_000])),
+                printed=("int64_val: 300000",),
+            )
+        ),
+        Until(
+            Rest(
+                id="",
+                rule="5",
+                method="GET",
+                path=PAGE,
+                content_type="text/plain",
+                text=('kedge_requests_in_flight{transport="grpc"} 1\n',),
+            )
+        ),
+        Terminate(),
+        Until(
+            Grpc(
+                id="",
+                rule="8",
+                call=f"{MODEL}/GetModelStatus",
+                request=f"model_spec {{ {spec('last_one')} }}",
+                code="UNAVAILABLE",
+            )
+        ),
+        Finish(),
+        server="polled",
+        real=False,
+        note="section 9, 6: TensorFlow Serving dies at once, with the requests under way",
+    ),
+)
+
+ROWS = START + SCAN + POLICIES + TRANSITIONS + LABELS + RELOAD + WARM_UP + BATCHING + SIGTERM

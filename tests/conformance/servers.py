@@ -63,7 +63,9 @@ def running(name: str, store: Path) -> Iterator[talk.Server]:
     arguments = [placed(flag, {"{store}": str(store)}) for flag in FLAGS[name]]
     with (
         embedded.running(arguments) as server,
-        talk.talking(f"127.0.0.1:{server.grpc_port}", f"127.0.0.1:{server.rest_port}") as open_server,
+        talk.talking(
+            f"127.0.0.1:{server.grpc_port}", f"127.0.0.1:{server.rest_port}", server.pid
+        ) as open_server,
     ):
         yield open_server
 

@@ -64,18 +64,19 @@ UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_le
 
 @dataclass(frozen=True)
 class Server:
-    """Where a server listens, `host:port` each, with one open channel to it."""
+    """Where a server listens, `host:port` each, with one open channel to it; its process when it is ours."""
 
     grpc_address: str
     rest_address: str
     channel: grpc.Channel = field(repr=False)
+    pid: int | None = None
 
 
 @contextlib.contextmanager
-def talking(grpc_address: str, rest_address: str) -> Iterator[Server]:
+def talking(grpc_address: str, rest_address: str, pid: int | None = None) -> Iterator[Server]:
     """A server's addresses with a channel that is open as long as the context."""
     with grpc.insecure_channel(grpc_address, options=UNLIMITED) as channel:
-        yield Server(grpc_address, rest_address, channel)
+        yield Server(grpc_address, rest_address, channel, pid)
 
 
 # gRPC

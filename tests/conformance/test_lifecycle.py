@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +27,7 @@ from .lifecycle_steps import (
     Rewrite,
     Scenario,
     Step,
+    Terminate,
     Throughout,
     Until,
 )
@@ -52,6 +55,12 @@ class Stage:
     drafts: Iterator[int] = field(default_factory=itertools.count)
 
     def take(self, step: Step) -> None:
+        if isinstance(step, Publish | Remove | Mend | Rewrite):
+            self.change(step)
+        else:
+            self.ask(step)
+
+    def change(self, step: Publish | Remove | Mend | Rewrite) -> None:
         match step:
             case Publish():
                 self.publish(step)
@@ -61,6 +70,9 @@ class Stage:
                 self.mend(self.store / model / version)
             case Rewrite(text):
                 self.rewrite(text)
+
+    def ask(self, step: Now | Until | Begin | Finish | Terminate | Throughout) -> None:
+        match step:
             case Now(call):
                 self.check(call)
             case Until(call):
@@ -69,6 +81,9 @@ class Stage:
                 self.begun.append(talk.begin(self.server, self.placed(call)))
             case Finish():
                 self.begun.pop()()
+            case Terminate():
+                assert self.server.pid is not None
+                os.kill(self.server.pid, signal.SIGTERM)
             case Throughout(call, steps):
                 self.throughout(call, steps)
 

@@ -1,0 +1,228 @@
+"""The server as a whole: how it starts and stops, in this process and in one of its own."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from serving import embedded, logs, options, ports
+from serving.server import ModelServer
+from tests.serving import saved_models
+from tests.serving.servers import PREDICTION, Endpoint, Question, serving
+from wire import messages
+from wire.errors import Code, StatusError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """The base path of half_plus_two."""
+    saved_models.half_plus_two(tmp_path / "half_plus_two" / "1")
+    return tmp_path / "half_plus_two"
+
+
+@pytest.fixture
+def key_and_certificate(tmp_path: Path) -> tuple[str, str]:
+    """PEM texts for 127.0.0.1, by the openssl of this machine."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=IP:127.0.0.1"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return key.read_text(), certificate.read_text()
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield taken.getsockname()[1]
+
+
+def _flags(model: Path) -> list[str]:
+    return [f"--model_base_path={model}", f"--model_name={model.name}"]
+
+
+@pytest.mark.parametrize("flag", ["port", "rest_api_port"])
+async def test_port_that_is_taken_is_told_with_its_flag(model: Path, taken_port: int, flag: str) -> None:
+    free = {"port": -1, "rest_api_port": -1, flag: taken_port}
+    given = options.parse([*_flags(model), *(f"--{name}={port}" for name, port in free.items())])
+    server = ModelServer(given)
+    with pytest.raises(ports.StartError, match=f"--{flag}={taken_port}: Address already in use"):
+        await server.start()
+
+
+async def test_port_0_turns_rest_off(model: Path) -> None:
+    async with serving(*_flags(model), "--rest_api_port=0") as endpoint:
+        assert endpoint.server.rest_port == 0
+        assert await endpoint.predict("grpc", Question()) == {"y": [2.5, 3.0, 4.5]}
+
+
+async def test_unix_socket_serves_grpc_alone(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "grpc.sock"
+    async with serving(*_flags(model), "--port=0", f"--grpc_socket_path={path}") as endpoint:
+        assert endpoint.server.grpc_port == 0
+        async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
+            call = channel.unary_unary(f"/{PREDICTION}/Predict")
+            answer = await call(Question().request().SerializeToString(), timeout=20)
+    assert messages.PredictResponse.FromString(answer).model_spec.version.value == 1
+
+
+async def test_tls_from_the_file_guards_the_grpc_port(
+    model: Path, tmp_path: Path, key_and_certificate: tuple[str, str]
+) -> None:
+    key, certificate = key_and_certificate
+    file = tmp_path / "ssl.config"
+    file.write_text(f"server_key: {json.dumps(key)} server_cert: {json.dumps(certificate)}")
+    async with serving(*_flags(model), f"--ssl_config_file={file}") as endpoint:
+        credentials = grpc.ssl_channel_credentials(certificate.encode())
+        async with grpc.aio.secure_channel(f"127.0.0.1:{endpoint.server.grpc_port}", credentials) as channel:
+            call = channel.unary_unary(f"/{PREDICTION}/Predict")
+            assert await call(Question().request().SerializeToString(), timeout=20)
+        with pytest.raises(StatusError) as refusal:
+            await endpoint.predict("grpc", Question())
+        assert refusal.value.code == Code.UNAVAILABLE
+
+
+async def test_server_serves_what_loads_beside_what_does_not(model: Path) -> None:
+    saved_models.broken(model.parent / "broken" / "1")
+    async with serving(f"--model_store_root={model.parent}", "--max_num_load_retries=0") as endpoint:
+        assert await endpoint.predict("rest", Question()) == {"y": [2.5, 3.0, 4.5]}
+        with pytest.raises(StatusError, match=re.escape("Latest(broken)")):
+            await endpoint.predict("rest", Question("broken"))
+
+
+async def test_batching_file_is_in_force(model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "batching.config"
+    file.write_text("max_batch_size { value: 2 }")
+    batching = ("--enable_batching", f"--batching_parameters_file={file}")
+    async with serving(*_flags(model), *batching) as endpoint:
+        with pytest.raises(StatusError, match="Task size 3 is larger than maximum input batch size 2"):
+            await endpoint.predict("grpc", Question())
+
+
+async def test_labels_follow_the_polled_config_file(model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "models.config"
+    text = f'name: "m" base_path: "{model}" model_platform: "tensorflow"'
+    file.write_text(f"model_config_list {{ config {{ {text} }} }}")
+    poll = "--model_config_file_poll_wait_seconds=1"
+    async with serving(f"--model_config_file={file}", poll) as endpoint:
+        labelled = f'{text} version_labels {{ key: "stable" value: 1 }}'
+        (tmp_path / "next").write_text(f"model_config_list {{ config {{ {labelled} }} }}")
+        (tmp_path / "next").rename(file)
+        labels: dict[str, str] = {}
+        async with asyncio.timeout(20):
+            while not labels:
+                labels = (await endpoint.rest("GET", "/v1/models")).document["models"][0]["version_labels"]
+        assert labels == {"stable": "1"}
+        assert await endpoint.predict("rest", Question("m", label="stable")) == {"y": [2.5, 3.0, 4.5]}
+
+
+LONG = Question("peculiar", {"x": np.array([100_000], np.float32)}, signature="endless")
+
+
+@contextlib.asynccontextmanager
+async def _stopping(endpoint: Endpoint) -> AsyncIterator[asyncio.Task[dict[str, Any]]]:
+    """A long request under way on a server that has been told to stop; the request's task."""
+    under_way = asyncio.create_task(endpoint.predict("grpc", LONG))
+    await endpoint.until_sample('kedge_requests_in_flight{transport="grpc"} ', 1)
+    stopping = asyncio.create_task(endpoint.server.stop())
+    async with asyncio.timeout(20):
+        while (await endpoint.rest("GET", "/readyz")).status != 503:
+            continue
+    yield under_way
+    assert await stopping, "the request under way was to be waited for"
+
+
+async def test_stop_answers_what_is_under_way_and_refuses_the_rest(tmp_path: Path) -> None:
+    saved_models.peculiar(tmp_path / "peculiar" / "1")
+    short = Question("peculiar", {"x": np.array([1], np.float32)}, signature="positive")
+    async with serving(f"--model_store_root={tmp_path}") as endpoint, _stopping(endpoint) as under_way:
+        for transport in ("grpc", "rest"):
+            with pytest.raises(StatusError, match="The server is shutting down") as refusal:
+                await endpoint.predict(transport, short)
+            assert refusal.value.code == Code.UNAVAILABLE
+        assert (await endpoint.rest("GET", "/healthz")).status == 200
+        assert not under_way.done()
+        assert await under_way == {"y": [200_000.0]}
+
+
+async def test_stop_cuts_off_what_is_left_after_the_grace(tmp_path: Path) -> None:
+    saved_models.peculiar(tmp_path / "peculiar" / "1")
+    endless = Question("peculiar", {"x": np.array([np.inf], np.float32)}, signature="endless")
+    async with serving(f"--model_store_root={tmp_path}", "--rest_api_timeout_in_ms=2000") as endpoint:
+        under_way = asyncio.create_task(endpoint.predict("rest", endless))
+        await endpoint.until_sample('kedge_requests_in_flight{transport="rest"} ', 1)
+        assert not await endpoint.server.stop(grace=0)
+        with pytest.raises(Exception, match=r"(?i)disconnect|reset|connect"):
+            await under_way
+
+
+def test_process_says_where_it_listens_and_ends_with_0_on_sigterm(model: Path) -> None:
+    command = [sys.executable, "-m", "kedge", "serve", "--port=-1", "--rest_api_port=-1", *_flags(model)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if line.startswith("kedge: "):
+                break
+        assert re.fullmatch(
+            r"kedge: gRPC on 127\.0\.0\.1:\d+, REST on http://127\.0\.0\.1:\d+\n", lines[-1]
+        ), lines
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_embedded_server_answers_inside_the_block_and_is_gone_after_it(model: Path) -> None:
+    with embedded.running(_flags(model)) as server:
+        with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+            answer = channel.unary_unary(f"/{PREDICTION}/Predict")(
+                Question().request().SerializeToString(), timeout=20
+            )
+        assert messages.PredictResponse.FromString(answer).model_spec.name == "half_plus_two"
+    with pytest.raises(ProcessLookupError):
+        os.kill(server.pid, 0)
+
+
+def test_embedded_server_that_dies_is_told_with_its_last_line(model: Path, taken_port: int) -> None:
+    with (
+        pytest.raises(embedded.ServerDied, match=f"code 2; its last line: kedge: .*--port={taken_port}"),
+        embedded.running([*_flags(model), f"--port={taken_port}"]),
+    ):
+        pytest.fail("it must not come up")
+
+
+def test_json_log_lines_hold_the_record_and_its_traceback() -> None:
+    try:
+        raise ValueError("oh")
+    except ValueError:
+        record = logging.LogRecord("serving.x", logging.ERROR, "f", 1, "a %s", ("b",), sys.exc_info())
+    document = json.loads(logs.JsonLines().format(record))
+    assert document["time"].endswith("+00:00")
+    assert (document["level"], document["logger"], document["message"]) == ("ERROR", "serving.x", "a b")
+    assert document["traceback"].endswith("ValueError: oh")
