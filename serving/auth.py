@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import logging
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,23 +33,26 @@ class Tokens:
     valid, the tokens read before stay in force.
     """
 
-    def __init__(self, path: Path) -> None:
-        """StatusError: the file cannot be read, has a line that is no token, or no token at all."""
+    def __init__(self, path: Path, refused: Counter[str] | None = None) -> None:
+        """Refusals are counted in `refused` as "token".
+
+        StatusError: the file cannot be read, has a line that is no token, or no token at all.
+        """
         self._path = path
         self._stamp: Stamp | None = _stamp(path)
         self._digests = _read(path)
-        self.refused = 0
+        self._refused: Counter[str] = Counter() if refused is None else refused
 
     def check(self, authorization: str | None) -> None:
         """StatusError (UNAUTHENTICATED) unless an Authorization header has one of the tokens."""
         self._renew()
         if authorization is None or authorization[: len(_BEARER)].lower() != _BEARER:
-            self.refused += 1
+            self._refused["token"] += 1
             raise StatusError(Code.UNAUTHENTICATED, "A bearer token is needed: 'Authorization: Bearer TOKEN'")
         given = _digest(authorization[len(_BEARER) :].strip())
         # All are compared, each in constant time, so that the time tells nothing of any.
         if not sum(hmac.compare_digest(given, known) for known in self._digests):
-            self.refused += 1
+            self._refused["token"] += 1
             raise StatusError(Code.UNAUTHENTICATED, "The bearer token is not one of this server's")
 
     def _renew(self) -> None:

@@ -89,6 +89,14 @@ class Metrics:
                 lambda: [((name,), count) for name, count in admission.in_flight.items()],
             )
         )
+        self.registry.computed(
+            Computed(
+                "counter",
+                "kedge_requests_refused",
+                ("reason",),
+                lambda: [((reason,), count) for reason, count in sorted(admission.refused.items())],
+            )
+        )
         info = [(tuple(build.values()), 1)]
         self.registry.computed(Computed("gauge", "kedge_build_info", tuple(build), lambda: info))
         for metric in _process():

@@ -48,8 +48,9 @@ async def read(request: web.BaseRequest, limits: BodyLimits, admitted: Admitted)
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
     if "gzip" not in request.headers.get("Content-Encoding", ""):
-        return await _received(request, limits, admitted)
-    compressed = await _received(request, limits, admitted)
+        return await _received(request, limits, admitted, _too_large_body(limits.most), limits.most)
+    too_large, most = _too_large(limits.most_inflated), min(limits.most, limits.most_inflated)
+    compressed = await _received(request, limits, admitted, too_large, most)
     if len(compressed) < OFF_LOOP_FROM:
         inflated = inflate(compressed, limits.most_inflated)
     else:
@@ -101,7 +102,9 @@ def _reserve(request: web.BaseRequest, most: int, admitted: Admitted) -> None:
     admitted.hold(length)
 
 
-async def _received(request: web.BaseRequest, limits: BodyLimits, admitted: Admitted) -> bytes:
+async def _received(
+    request: web.BaseRequest, limits: BodyLimits, admitted: Admitted, too_large: StatusError, most: int
+) -> bytes:
     declared = request.content_length or 0
     began = asyncio.get_running_loop().time()
     chunks, size = [], 0
@@ -110,8 +113,8 @@ async def _received(request: web.BaseRequest, limits: BodyLimits, admitted: Admi
             async for chunk in request.content.iter_any():
                 chunks.append(chunk)
                 size += len(chunk)
-                if size > limits.most:
-                    raise _too_large_body(limits.most)
+                if size > most:
+                    raise too_large
                 if size > declared:
                     admitted.hold(size)
                 time_left.reschedule(began + limits.patience + size / LEAST_BYTES_PER_SECOND)

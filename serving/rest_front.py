@@ -160,6 +160,7 @@ class RestFront:
             exchange.code = error.code
             if isinstance(error, rest_body.BodyError):
                 exchange.status = error.http_status
+                self._admission.refused["size" if error.code == Code.RESOURCE_EXHAUSTED else "slow"] += 1
             return json_tensors.error_body(error.message)
         except Exception as error:  # noqa: BLE001 - a fault of ours is told the client, and in full the log.
             _log.exception("%s %s failed", exchange.request.method, path)

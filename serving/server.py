@@ -50,10 +50,14 @@ class ModelServer:
         self.rest_port = 0
         self._options = options
         self._monitoring = _monitoring(options)
-        self._tokens = Tokens(Path(options.auth_tokens_file)) if options.auth_tokens_file else None
-        self._tls = tls.read(Path(options.ssl_config_file)) if options.ssl_config_file else None
         self._admission = Admission(
             max_requests=options.max_requests_in_flight, max_bytes=options.max_request_bytes_in_flight
+        )
+        self._tls = tls.read(Path(options.ssl_config_file)) if options.ssl_config_file else None
+        self._tokens = (
+            Tokens(Path(options.auth_tokens_file), self._admission.refused)
+            if options.auth_tokens_file
+            else None
         )
         self._metrics = Metrics(Registry())
         self._metrics.watch(self._admission, _build())
@@ -109,7 +113,9 @@ class ModelServer:
         self._batcher.close()
         stopping = asyncio.to_thread(self._lifecycle.stop)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping, max(LAST_ANSWERS_SECONDS, deadline - time.monotonic()))
+            await asyncio.wait_for(
+                stopping, max(LAST_ANSWERS_SECONDS if drained else 0, deadline - time.monotonic())
+            )
         return drained
 
     async def _load(self) -> None:

@@ -191,7 +191,8 @@ def test_process_says_where_it_listens_and_ends_with_0_on_sigterm(model: Path) -
             if line.startswith("kedge: "):
                 break
         assert re.fullmatch(
-            r"kedge: gRPC on 127\.0\.0\.1:\d+, REST on http://127\.0\.0\.1:\d+\n", lines[-1]
+            r"kedge: gRPC on 127\.0\.0\.1:\d+, REST on http://127\.0\.0\.1:\d+ \(this machine only; .*\)\n",
+            lines[-1],
         ), lines
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
