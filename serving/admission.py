@@ -34,6 +34,10 @@ class Admitted:
         self._admission.change(self._bytes, size)
         self._bytes = size
 
+    def check(self, size: int) -> None:
+        """StatusError as `hold`, and nothing is counted."""
+        self._admission.check(self._bytes, size)
+
     def received(self, size: int) -> None:
         """Count a message that has arrived whole; StatusError as `hold`."""
         self._admission.usual_bytes += NEWEST * (size - self._admission.usual_bytes)
@@ -85,12 +89,16 @@ class Admission:
 
     def change(self, before: int, after: int) -> None:
         """A request counts `after` bytes instead of `before`; StatusError (UNAVAILABLE)."""
+        self.check(before, after)
+        self.bytes_in_flight += after - before
+
+    def check(self, before: int, after: int) -> None:
+        """StatusError (UNAVAILABLE): a request that counts `before` bytes may not count `after`."""
         others = self.bytes_in_flight - before
         if others and after > before and others + after > self._max_bytes:
             raise self._refusal(
                 "bytes", "The requests under way take all memory that there is for them; try again later"
             )
-        self.bytes_in_flight = others + after
 
     async def drain(self, seconds: float) -> bool:
         """Turn new requests away, and wait for those under way; False when some are left at the end."""

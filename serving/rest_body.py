@@ -43,7 +43,7 @@ async def read(request: web.BaseRequest, limits: BodyLimits, admitted: Admitted)
     StatusError, INVALID_ARGUMENT: it does not inflate, or to more bytes than may be; UNAVAILABLE: there is no
     room for it now. BodyError: it is too large, or too slow.
     """
-    _reserve(request, limits.most, admitted)
+    _refuse_by_length(request, limits.most, admitted)
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
@@ -83,29 +83,57 @@ async def compressed(body: bytes, accepted: str) -> bytes | None:
 
 
 async def send(response: web.Response, request: web.BaseRequest, patience: float) -> None:
-    """Write an answer to its end; a client that does not read it is hung up on."""
+    """Write an answer to its end; a client that does not read on for `patience` seconds is hung up on."""
     size = len(response.body) if isinstance(response.body, bytes) else 0
+    if size < OFF_LOOP_FROM:
+        try:
+            async with asyncio.timeout(patience):
+                await _write(response, request)
+        except TimeoutError:
+            _hang_up(request)
+        return
+    writing = asyncio.create_task(_write(response, request))
     try:
-        async with asyncio.timeout(patience + size / LEAST_BYTES_PER_SECOND):
-            await response.prepare(request)
-            await response.write_eof()
-    except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
+        unread = size
+        while not (await asyncio.wait((writing,), timeout=patience))[0]:
+            before, unread = unread, _unread(request)
+            if before - unread < patience * LEAST_BYTES_PER_SECOND:
+                _hang_up(request)
+                return
+        await writing
+    finally:
+        writing.cancel()
 
 
-def _reserve(request: web.BaseRequest, most: int, admitted: Admitted) -> None:
-    """Refuse a body by the length that its header gives, before any of it is read."""
+async def _write(response: web.Response, request: web.BaseRequest) -> None:
+    await response.prepare(request)
+    await response.write_eof()
+
+
+def _unread(request: web.BaseRequest) -> int:
+    """How many bytes of the answer this process still has."""
+    return request.transport.get_write_buffer_size() if request.transport is not None else 0
+
+
+def _hang_up(request: web.BaseRequest) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _refuse_by_length(request: web.BaseRequest, most: int, admitted: Admitted) -> None:
+    """Refuse a body by the length that its header gives, before any of it is read.
+
+    Room is taken as the body comes only: who announced much and sent nothing would keep it from the others.
+    """
     length = request.content_length or 0
     if length > most:
         raise _too_large_body(most)
-    admitted.hold(length)
+    admitted.check(length)
 
 
 async def _received(
     request: web.BaseRequest, limits: BodyLimits, admitted: Admitted, too_large: StatusError, most: int
 ) -> bytes:
-    declared = request.content_length or 0
     began = asyncio.get_running_loop().time()
     chunks, size = [], 0
     try:
@@ -115,8 +143,7 @@ async def _received(
                 size += len(chunk)
                 if size > most:
                     raise too_large
-                if size > declared:
-                    admitted.hold(size)
+                admitted.hold(size)
                 time_left.reschedule(began + limits.patience + size / LEAST_BYTES_PER_SECOND)
     except TimeoutError:
         raise BodyError(

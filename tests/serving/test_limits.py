@@ -1,4 +1,4 @@
-"""What a server takes on: not more than it has room for, from nobody who is too slow, and nothing too large."""
+"""What a server takes on: no more than it has room for, nothing too large, nothing from who is too slow."""
 
 import asyncio
 import contextlib
@@ -15,12 +15,15 @@ import pytest
 
 from serving import memory
 from serving.admission import Admission
+from serving.batching_parameters import ADAPTIVE_THREADS_PER_QUEUE as THREADS
+from serving.grpc_codec import tensor_reader
+from serving.inference import Call, ModelSpec
 from tests.serving import saved_models
 from tests.serving.servers import PREDICTION, Endpoint, Question, serving
 from wire import messages
 from wire.errors import Code, StatusError
 
-ENDLESS = Question("peculiar", {"x": np.array([np.inf], np.float32)}, signature="endless")
+OPEN = Question("gate", {"x": np.zeros(1, np.float32)}, signature="open")
 SHORT = Question("peculiar", {"x": np.array([1], np.float32)}, signature="positive")
 IN_FLIGHT = 'kedge_requests_in_flight{transport="%s"} '
 PREDICT = f"/{PREDICTION}/Predict"
@@ -30,6 +33,7 @@ PREDICT = f"/{PREDICTION}/Predict"
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store")
     saved_models.peculiar(path / "peculiar" / "1")
+    saved_models.gate(path / "gate" / "1")
     return path
 
 
@@ -39,20 +43,26 @@ async def _serving(store: Path, *arguments: str) -> AsyncIterator[Endpoint]:
         yield endpoint
 
 
-@contextlib.asynccontextmanager
-async def _occupied(endpoint: Endpoint, transport: str) -> AsyncIterator[None]:
-    """A request under way that does not end before the block does."""
-    under_way = asyncio.create_task(endpoint.predict(transport, ENDLESS))
-    await endpoint.until_sample(IN_FLIGHT % transport, 1)
-    yield
-    under_way.cancel()
-    await asyncio.wait([under_way])
+def _waiting(number: float = 1) -> Question:
+    """A request that ends when the gate is opened, with this number."""
+    return Question("gate", {"rows": np.array([[number]], np.float32)}, signature="wait")
 
 
 def _large(megabytes: float) -> Question:
-    """A request whose message has that size; its answer is 2."""
-    ballast = np.zeros((1, int(megabytes * 2**18)), np.float32)
-    return Question("peculiar", {"x": ballast}, signature="lengths")
+    """A request whose message has that size; its answer is 0."""
+    return Question("gate", {"rows": np.zeros((1, int(megabytes * 2**18)), np.float32)})
+
+
+@contextlib.asynccontextmanager
+async def _occupied(endpoint: Endpoint, transport: str) -> AsyncIterator[None]:
+    """A request under way until the block is left."""
+    under_way = asyncio.create_task(endpoint.predict(transport, _waiting(7)))
+    await endpoint.until_sample(IN_FLIGHT % transport, 1)
+    yield
+    core = endpoint.server._inference  # Asked past the limits, which the test has used up.
+    call = Call(ModelSpec("gate", signature_name="open"))
+    await core.predict(call, tensor_reader(OPEN.request().inputs))
+    assert await under_way == {"y": [7.0]}
 
 
 # How many
@@ -60,7 +70,7 @@ def _large(megabytes: float) -> Question:
 
 @pytest.mark.parametrize("occupied", ["grpc", "rest"])
 async def test_request_too_many_is_told_when_to_come_again(store: Path, occupied: str) -> None:
-    flags = ("--max_requests_in_flight=1", "--rest_api_timeout_in_ms=3000")
+    flags = ("--max_requests_in_flight=1", "--rest_api_timeout_in_ms=20000")
     async with _serving(store, *flags) as endpoint, _occupied(endpoint, occupied):
         refusal = await endpoint.rest("POST", SHORT.path, SHORT.body())
         assert refusal.status == 503
@@ -92,26 +102,20 @@ async def test_grpc_clients_retry_when_the_refusal_says(store: Path) -> None:
 
 
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
-async def test_work_is_not_begun_for_callers_that_have_gone(
-    store: Path, tmp_path: Path, transport: str
-) -> None:
-    """Two threads are busy; of the requests that wait, those whose callers leave never run."""
-    batching = tmp_path / "batching.config"
-    batching.write_text("num_batch_threads { value: 1 } max_enqueued_batches { value: 100 }")
-    flags = ("--enable_batching", f"--batching_parameters_file={batching}", "--rest_api_timeout_in_ms=30000")
-    long = Question("peculiar", {"x": np.array([60_000], np.float32)}, signature="endless")
-    async with _serving(store, *flags) as endpoint:
-        running = asyncio.create_task(endpoint.predict(transport, long))
-        await endpoint.until_sample(IN_FLIGHT % transport, 1)
-        waiting = [asyncio.create_task(endpoint.predict(transport, SHORT)) for _ in range(5)]
-        await endpoint.until_sample("kedge_requests_waiting ", 5)
+async def test_work_is_not_begun_for_callers_that_have_gone(store: Path, transport: str) -> None:
+    """All threads are busy; of the requests that wait, those whose callers leave never run."""
+    async with _serving(store) as endpoint:
+        running = [asyncio.create_task(endpoint.predict(transport, _waiting())) for _ in range(THREADS)]
+        await endpoint.until_sample(IN_FLIGHT % transport, THREADS)
+        waiting = [asyncio.create_task(endpoint.predict(transport, _waiting(n))) for n in range(5)]
+        await endpoint.until_sample("kedge_requests_waiting{} ", 5)
         for task in waiting[:4]:
             task.cancel()
-        await endpoint.until_sample("kedge_requests_waiting ", 1)
-        assert await waiting[4] == {"y": [2.0]}
-        assert await running == {"y": [120_000.0]}
-        assert await endpoint.sample(":tensorflow:serving:batching_session:wrapped_run_count ") == 2
-        assert await endpoint.sample('kedge_batch_rows_sum{model="peculiar"} ') == 2
+        await endpoint.until_sample("kedge_requests_waiting{} ", 1)
+        await endpoint.predict(transport, OPEN)
+        assert await waiting[4] == {"y": [4.0]}
+        assert [await task for task in running] == [{"y": [1.0]}] * THREADS
+        assert await endpoint.sample('kedge_batch_rows_sum{model="gate"} ') == THREADS + 1 + 1
 
 
 # How large
@@ -150,7 +154,7 @@ async def test_message_over_the_limit_is_resource_exhausted(store: Path) -> None
 
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 async def test_bodies_have_room_together_and_a_lone_one_always_has(store: Path, transport: str) -> None:
-    flags = ("--max_request_bytes_in_flight=100000", "--rest_api_timeout_in_ms=3000")
+    flags = ("--max_request_bytes_in_flight=100000", "--rest_api_timeout_in_ms=20000")
     async with _serving(store, *flags) as endpoint:
         assert await endpoint.predict(transport, _large(0.5)) == {"y": [0.0]}
         async with _occupied(endpoint, transport):
@@ -254,20 +258,20 @@ async def test_client_that_does_not_read_its_answer_is_hung_up_on(store: Path) -
     """Its request ends, and gives back what it held; the others are answered meanwhile."""
     rows = b"1, " * 3_000_000 + b"1"
     body = b'{"signature_name": "fed", "instances": [' + rows + b"]}"
-    async with _serving(store, "--rest_api_idle_timeout_seconds=0.2") as endpoint:
-        connection = socket.socket()
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.setblocking(False)
-        loop = asyncio.get_running_loop()
-        await loop.sock_connect(connection, ("127.0.0.1", endpoint.server.rest_port))
-        head = f"POST {SHORT.path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n"
-        await loop.sock_sendall(connection, head.encode() + body)
-        await endpoint.until_sample(IN_FLIGHT % "rest", 1)
-        assert await endpoint.predict("rest", SHORT) == {"y": [2.0]}
-        endpoint_rate = 'kedge_request_seconds_count{transport="rest",api="predict",model="peculiar"'
-        await endpoint.until_sample(f'{endpoint_rate},version="1",signature="fed",code="OK"}} ', 1)
-        assert await endpoint.sample(IN_FLIGHT % "rest") == 0
-        connection.close()
+    flags = "--rest_api_idle_timeout_seconds=0.2"
+    with socket.socket() as connection:
+        async with _serving(store, flags) as endpoint:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(connection, ("127.0.0.1", endpoint.server.rest_port))
+            head = f"POST {SHORT.path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n"
+            await loop.sock_sendall(connection, head.encode() + body)
+            await endpoint.until_sample(IN_FLIGHT % "rest", 1)
+            assert await endpoint.predict("rest", SHORT) == {"y": [2.0]}
+            endpoint_rate = 'kedge_request_seconds_count{transport="rest",api="predict",model="peculiar"'
+            await endpoint.until_sample(f'{endpoint_rate},version="1",signature="fed",code="OK"}} ', 1)
+            assert await endpoint.sample(IN_FLIGHT % "rest") == 0
 
 
 async def test_grpc_message_that_does_not_come_ends_its_call(store: Path) -> None:
@@ -304,7 +308,9 @@ async def test_connection_too_many_is_told_when_to_come_again(store: Path) -> No
             writer.close()
             await writer.wait_closed()
         async with asyncio.timeout(10):
-            while (await _answer_of(endpoint, b"GET /healthz HTTP/1.0\r\n\r\n"))[:12] != b"HTTP/1.1 200":
+            while (
+                await _answer_of(endpoint, b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            )[:12] != b"HTTP/1.1 200":
                 continue
 
 
