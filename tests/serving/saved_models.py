@@ -129,6 +129,19 @@ def peculiar(path: Path) -> Path:
     return export(path, signatures)
 
 
+def constant(path: Path, number: float) -> Path:
+    """`x` [n] → `y` = the number, n times: versions that can be told from one another by their answers."""
+    from serving.session import tensorflow
+
+    tf = tensorflow().compat.v1
+
+    def signatures() -> dict[str, Any]:
+        x = tf.placeholder(tf.float32, [None], name="x")
+        return {"serving_default": signature({"x": x}, {"y": tf.zeros_like(x) + number})}
+
+    return export(path, signatures)
+
+
 def gate(path: Path) -> Path:
     """`rows` [n, length] → `y` = their sums, in `wait` once `open` was asked, which has `x` [n] → `y` = x.
 
