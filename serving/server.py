@@ -190,7 +190,7 @@ def _lifecycle(options: ServerOptions, events: _Events) -> Lifecycle:
     watch = Watch(
         poll_seconds=options.file_system_poll_wait_seconds,
         store_root=Path(options.model_store_root).absolute() if options.model_store_root else None,
-        read_configs=lambda: config_files.models_from_options(options),
+        read_configs=lambda: config_files.changed_models(Path(options.model_config_file)),
         config_seconds=options.model_config_file_poll_wait_seconds if options.model_config_file else 0,
     )
     return Lifecycle(

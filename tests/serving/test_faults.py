@@ -1,4 +1,4 @@
-"""Real servers while something goes wrong: no accepted request is lost, none answered by the wrong version."""
+"""Servers while something goes wrong: no accepted request is lost, none answered by the wrong version."""
 
 import contextlib
 import http.client
@@ -28,7 +28,9 @@ from wire import messages
 PREDICT = f"/{PREDICTION}/Predict"
 VERSION_HEADER = "X-Kedge-Model-Version"
 ENDLESS = Question("peculiar", {"x": np.array([np.inf], np.float32)}, signature="endless")
-CONFIG = """model_config_list {{ config {{ name: "m" base_path: "{base}" model_platform: "tensorflow" {more} }} }}"""
+CONFIG = """
+model_config_list {{ config {{ name: "m" base_path: "{base}" model_platform: "tensorflow" {more} }} }}
+"""
 
 
 def _version(base: Path, number: int) -> Path:
@@ -77,17 +79,18 @@ def _load(server: Server) -> Iterator[Load]:
     """Two clients of each transport that ask without a pause; at the end nothing may have failed."""
     load = Load()
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(4) as threads:
-        stack.callback(load.stop.set)
         for _ in range(2):
             channel = stack.enter_context(grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}"))
             connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=30)
             stack.callback(connection.close)
             threads.submit(load.ask, lambda channel=channel: _by_grpc(channel))
             threads.submit(load.ask, lambda connection=connection: _by_rest(connection))
-        _until(lambda: len(load.answers) > 20)
-        yield load
-        load.stop.set()
-        threads.shutdown()
+        try:
+            _until(lambda: len(load.answers) > 20 or load.failures)
+            yield load
+        finally:
+            load.stop.set()
+            threads.shutdown()
     assert load.failures == []
     assert {answer for answer in load.answers if answer[0] != answer[1]} == set()
 
@@ -183,7 +186,7 @@ def _alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"", b"POST /v1/models/peculiar:predict HTTP/1.1\r\nContent-Length: 99\r\n\r\n{"]
+    "sent", [b"", b"POST /v1/models/peculiar:predict HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n{"]
 )
 def test_sigterm_ends_the_server_beside_hung_clients_and_runs_without_end(
     tmp_path: Path, sent: bytes
