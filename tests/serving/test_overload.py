@@ -38,7 +38,8 @@ async def _by_grpc(channel: grpc.aio.Channel, number: int) -> float | None:
     try:
         answer = await channel.unary_unary(f"/{PREDICTION}/Predict")(request.SerializeToString(), timeout=90)
     except grpc.aio.AioRpcError as error:
-        assert error.code() == grpc.StatusCode.UNAVAILABLE, error
+        if error.code() != grpc.StatusCode.UNAVAILABLE:
+            raise
         return None
     value: float = messages.PredictResponse.FromString(answer).outputs["y"].float_val[0]
     return value
@@ -61,9 +62,7 @@ async def _by_rest(session: aiohttp.ClientSession, url: str, number: int) -> flo
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory from Linux's /proc")
-async def test_memory_is_bounded_at_ten_times_the_load(
-    tmp_path: Path, record_property: pytest.RecordProperty
-) -> None:
+async def test_memory_is_bounded_at_ten_times_the_load(tmp_path: Path) -> None:
     saved_models.gate(tmp_path / "1")
     flags = (f"--model_base_path={tmp_path}", "--model_name=gate", "--rest_api_timeout_in_ms=90000")
     running = embedded.running([*flags, f"--max_request_bytes_in_flight={ROOM}"])
@@ -99,8 +98,7 @@ async def test_memory_is_bounded_at_ten_times_the_load(
     counted = [
         line for line in page.splitlines() if line.startswith('kedge_requests_refused{reason="bytes"}')
     ]
-    record_property("growth_in_mebibytes", growth // MEBIBYTE)
-    record_property("refused", len(refused))
+    print(f"{len(refused)} of {len(answers)} refused, {growth / MEBIBYTE:.0f} MiB more than at the start")
     assert wrong == []
     assert 0 < len(refused) < len(answers)
     assert int(counted[0].split()[-1]) >= len(refused) * 0.9
