@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint unit lock clean
+.PHONY: demo test lint unit test-containers lock clean
 
 demo: .venv/demo
 	@$(BIN)/kedge demo $(ARGS)
@@ -18,6 +18,14 @@ lint: .venv/dev
 
 unit: .venv/dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# The images and the compose stack, in containers. PYTHON_IMAGE names another base image where none can be
+# pulled; an engine script beside the checkout starts an engine and prints such a base.
+ENGINE := ../shared/tools/container-engine
+
+test-containers: .venv/dev
+	PYTHON_IMAGE="$${PYTHON_IMAGE:-$$(test ! -x $(ENGINE) || $(ENGINE))}" \
+	  $(BIN)/python -m pytest tests/containers $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"kedge needs Python 3.11 or later; {sys.executable} is {v[0]}.{v[1]}: name another with make PYTHON=...")'

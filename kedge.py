@@ -34,6 +34,7 @@ COMMANDS = {
     "serve": ("serving.command_line:serve", "Serve the model store over TensorFlow Serving's network API."),
     "predict": ("clients.command_line:predict", "Ask a server about images or reviews."),
     "status": ("clients.command_line:status", "Show the versions that a server has, and their states."),
+    "report": ("training.report.command_line:report", "Print the path of a version's report, or open it."),
     "versions": ("serving.versions_command:command", "List published versions; promote, roll back, remove."),
     "metadata": ("clients.command_line:metadata", "Show the signatures of a model on a server."),
 }
@@ -46,6 +47,7 @@ EXTRA_OF = {
     "aiohttp": "serving",
 }
 USAGE = 2
+COLUMNS = 78
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -204,8 +206,9 @@ def _ask(lesson: Lesson, urls: Sequence[str]) -> None:
             answers[protocol] = client.predict(model.name, instances)
     click.echo(f"{model.title}, version {lesson.result.version}\n")
     for place, (row, instance) in enumerate(zip(rows, instances, strict=True)):
-        shown = model.show(instance, lesson.data.splits.vocabulary)
-        click.echo("\n".join(line for line in shown.splitlines() if line.strip()))
+        for line in model.show(instance, lesson.data.splits.vocabulary).splitlines():
+            if line.strip():
+                click.echo(click.wrap_text(line) if len(line) > COLUMNS else line)
         click.echo(f"  true label      {model.labels[test.labels[row]]}")
         for protocol, predictions in answers.items():
             answer = predictions[place]

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import click
 
-from serving.options import FLAGS, Flag, OptionsError, ServerOptions, from_values, value_of
+from serving.options import FLAGS, Flag, ServerOptions, from_values, value_of
 from wire.errors import StatusError
 
 PREFIX = "KEDGE_SERVE"
 
 
 class CannotStart(Exception):  # noqa: N818 - named by what a person is told.
-    """A file or a port that an option names stands in the way; the message says which."""
+    """A file that an option names cannot be read or is not valid; the message says which."""
 
     exit_code = 2
 
@@ -70,9 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (OptionsError, CannotStart) as error:
+    except Exception as error:
+        exit_code = getattr(error, "exit_code", None)
+        if exit_code is None:
+            raise
         click.echo(f"kedge: {error}", err=True)
-        sys.exit(error.exit_code)
+        sys.exit(exit_code)
 
 
 def _run(options: ServerOptions) -> None:
@@ -80,11 +83,10 @@ def _run(options: ServerOptions) -> None:
 
     wake_tensorflow()
     from serving import process
-    from serving.ports import StartError
 
     try:
         process.run(options)
-    except (StatusError, StartError) as error:
+    except StatusError as error:
         raise CannotStart(str(error)) from error
 
 

@@ -185,7 +185,7 @@ class Inference:
         )
         answer = await _in_time(run, call.deadline)
         self._observer.ran(handle.name, api, time.monotonic() - started)
-        return {alias: _array(value) for alias, value in answer.items()}
+        return answer
 
 
 async def _in_time(run: Awaitable[Outputs], deadline: float | None) -> Outputs:
@@ -197,11 +197,6 @@ async def _in_time(run: Awaitable[Outputs], deadline: float | None) -> Outputs:
             return await run
     except TimeoutError:
         raise errors.timed_out() from None
-
-
-def _array(value: Any) -> Array:
-    """An output as an array: the runtime gives a string without dimensions as bytes."""
-    return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
 
 
 def _signature(call: Call, handle: Handle, unknown: Unknown) -> SignatureInfo:

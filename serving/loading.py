@@ -27,6 +27,9 @@ Loader = Callable[[Path], Servable]
 class WarmupObserver(Protocol):
     """Is told of warm-ups, on the thread that loads."""
 
+    def ran(self, model: str, api: str, seconds: float) -> None:
+        """The model has run for a record of this API, under the name that was recorded."""
+
     def warmed_up(self, path: Path, records: int, seconds: float, error: StatusError | None) -> None:
         """A warm-up has ended."""
 
@@ -121,7 +124,7 @@ def _warm_up(loaded: Servable, path: Path, iterations: int, observer: WarmupObse
     started = time.monotonic()
     records, failure = 0, None
     try:
-        records = warmup.replay(loaded, path, iterations)
+        records = warmup.replay(loaded, path, iterations, ran=observer.ran if observer is not None else None)
     except StatusError as error:
         failure = error
     seconds = time.monotonic() - started

@@ -120,7 +120,10 @@ class Metrics:
 
     def ran(self, model: str, api: str, seconds: float) -> None:
         """A model ran for a request; MultiInference's runs are not among TensorFlow Serving's."""
-        if api != "MultiInference":
+        if api == "MultiInference":
+            return
+        # Warm-ups run, too, on the threads that load.
+        with self._lock:
             self._runtime.observe(seconds * MICROSECONDS, model, api, "TF1")
 
     def examples_counted(self, model: str, examples: int) -> None:

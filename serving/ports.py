@@ -71,10 +71,12 @@ def bound_rest_socket(options: ServerOptions) -> socket.socket | None:
     return _bound(options, number, f"--rest_api_port={options.rest_api_port}")
 
 
-def check_grpc_port(options: ServerOptions) -> None:
-    """StartError when the gRPC port cannot be had: told before the models load, not after."""
-    if options.port > 0:
-        _bound(options, options.port, f"--port={options.port}").close()
+def check(options: ServerOptions) -> None:
+    """StartError when a port cannot be had: told at once, and not only when the models have loaded."""
+    for flag in ("port", "rest_api_port"):
+        number = getattr(options, flag)
+        if number > 0:
+            _bound(options, number, f"--{flag}={number}").close()
 
 
 def _bound(options: ServerOptions, number: int, flag: str) -> socket.socket:

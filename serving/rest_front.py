@@ -37,13 +37,13 @@ CORS = {
     "Access-Control-Allow-Methods": "POST, GET",
     "Access-Control-Allow-Headers": "Content-Type",
 }
-# What is told of a refusal besides its status: when to come again, how to be let in, not to go on sending.
+# What is told of a refusal besides its status: when to come again, how to be let in.
 REFUSALS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": CHALLENGE},
-    408: {"Connection": "close"},
-    413: {"Connection": "close"},
     503: {"Retry-After": "1"},
 }
+# Who goes on sending what is not taken.
+HUNG_UP_ON = (408, 413)
 NOT_FOUND_PAGE = b"<HTML><HEAD><TITLE>404 Not Found</TITLE></HEAD><BODY><H1>Not Found</H1></BODY></HTML>\n"
 
 
@@ -110,7 +110,8 @@ class RestFront:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        path = request.raw_path
+        # As it came, but for a client that writes the whole URL there, as it would for a proxy.
+        path = request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
         if rest_urls.is_api(path):
             return await self._api(request, path)
         response = self._beside_the_api(request, path)
@@ -236,9 +237,10 @@ class RestFront:
         compressed = await rest_body.compressed(body, exchange.request.headers.get("Accept-Encoding", ""))
         if compressed is not None:
             headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-        if self._admission.draining:
-            headers["Connection"] = "close"
-        return _response(status, compressed or body, JSON, headers)
+        response = _response(status, compressed or body, JSON, headers)
+        if self._admission.draining or status in HUNG_UP_ON:
+            response.force_close()
+        return response
 
     def _cors(self) -> dict[str, str]:
         if not self._options.cors:

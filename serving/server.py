@@ -84,7 +84,7 @@ class ModelServer:
         """
         for name in without_effect(self._options):
             _log.warning("--%s has no effect on this server", name)
-        ports.check_grpc_port(self._options)
+        ports.check(self._options)
         rest_socket = ports.bound_rest_socket(self._options)
         try:
             await self._load()
@@ -101,7 +101,7 @@ class ModelServer:
         """Turn new requests away, answer those under way, close the ports, free the models.
 
         Readiness is false from the first moment. After `grace` seconds (--shutdown_grace_seconds unless
-        given) the requests that are left are cut off; False when there were any.
+        given) what is left is cut off; False when there was any: a model may still run in its thread then.
         """
         deadline = time.monotonic() + (self._options.shutdown_grace_seconds if grace is None else grace)
         self._admission.draining = True
@@ -111,11 +111,13 @@ class ModelServer:
             _log.warning("the time to stop is over: %s requests are cut off", self._admission.in_flight)
         await self._started.aclose()
         self._batcher.close()
-        stopping = asyncio.to_thread(self._lifecycle.stop)
-        with contextlib.suppress(TimeoutError):
+        freeing = asyncio.to_thread(self._lifecycle.stop)
+        try:
             await asyncio.wait_for(
-                stopping, max(LAST_ANSWERS_SECONDS if drained else 0, deadline - time.monotonic())
+                freeing, max(LAST_ANSWERS_SECONDS if drained else 0, deadline - time.monotonic())
             )
+        except TimeoutError:
+            return False
         return drained
 
     async def _load(self) -> None:
@@ -165,11 +167,12 @@ class ModelServer:
 
 
 class _Events:
-    """Tells metrics and health what happens to versions."""
+    """Tells metrics and health what happens to versions, on whatever thread it does."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.health: Health | None = None
         self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
 
     def state_changed(self, name: str, version: int, state: State) -> None:
         """Count, and look at the health again."""
@@ -180,6 +183,11 @@ class _Events:
     def load_ended(self, name: str, path: Path, seconds: float, error: StatusError | None) -> None:
         """Count."""
         self._metrics.load_ended(name, path, seconds, error)
+
+    def ran(self, model: str, api: str, seconds: float) -> None:
+        """Count a run of the warm-up on the loop, where those of requests are counted."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._metrics.ran, model, api, seconds)
 
     def warmed_up(self, path: Path, records: int, seconds: float, error: StatusError | None) -> None:
         """Count."""

@@ -1,6 +1,7 @@
 """Warm-up: the requests recorded beside a version are replayed before it becomes available."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,18 @@ from wire.tensors import to_array
 
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000
+APIS = {"predict_log": "Predict", "classify_log": "Classify", "regress_log": "Regress"}
+
+# Is told of a run: the model's name in the record, the API, the seconds.
+Ran = Callable[[str, str, float], None]
 
 
-def replay(servable: Servable, directory: Path, iterations: int = 1) -> int:
+def replay(servable: Servable, directory: Path, iterations: int = 1, *, ran: Ran | None = None) -> int:
     """Run each record of a version's warm-up file `iterations` times, in order; the number of records.
 
-    No file is no warm-up: 0. StatusError, which fails the load: the file is not TFRecord (DATA_LOSS), a
-    record is not a PredictionLog or fails (its own code), or there are too many of them.
+    No file is no warm-up: 0. `ran` is told of each run that went well, but for those of MultiInference.
+    StatusError, which fails the load: the file is not TFRecord (DATA_LOSS), a record is not a PredictionLog
+    or fails (its own code), or there are too many of them.
     """
     path = directory / WARMUP_FILE
     if not path.is_file():
@@ -30,7 +36,9 @@ def replay(servable: Servable, directory: Path, iterations: int = 1) -> int:
         count += 1
         log = _parsed(record, count)
         for _ in range(max(1, iterations)):
+            started = time.monotonic()
             _run(servable, log, count)
+            _tell(ran, log, time.monotonic() - started)
         if count > MAX_RECORDS:
             raise errors.invalid_argument(
                 f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {WARMUP_FILE}"
@@ -60,6 +68,12 @@ def _parsed(record: bytes, number: int) -> Any:
         raise errors.invalid_argument(
             f"Failed to parse warmup record: number {number} of {WARMUP_FILE}, {len(record)} bytes"
         ) from error
+
+
+def _tell(ran: Ran | None, log: Any, seconds: float) -> None:
+    kind = log.WhichOneof("log_type")
+    if ran is not None and kind in APIS:
+        ran(getattr(log, kind).request.model_spec.name, APIS[kind], seconds)
 
 
 def _run(servable: Servable, log: Any, number: int) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from models.model import Examples, Model, Vocabulary
+from models.model import Array, Examples, Model, Vocabulary
 from training.errors import DataError
 
 BATCH_SIZE = 512
@@ -19,10 +20,14 @@ THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class Score:
-    """Mean loss, and the share of examples whose most probable label is right."""
+    """Mean loss, and the share of examples whose most probable label is right.
+
+    `outputs` is what the network gave: float32 [N, labels], or [N, 1] of the second of two labels.
+    """
 
     loss: float
     accuracy: float
+    outputs: Array = field(default_factory=lambda: np.zeros((0, 1), np.float32), compare=False, repr=False)
 
 
 def measures(loss: str, probabilities: Any, labels: Any) -> tuple[Any, Any]:
@@ -44,24 +49,28 @@ def measures(loss: str, probabilities: Any, labels: Any) -> tuple[Any, Any]:
 def evaluate(model: Model, network: keras.Model, examples: Examples, vocabulary: Vocabulary | None) -> Score:
     """Score the network that is exported, on the tensors that a client's preprocessing makes."""
 
-    def totals(tensor: Any, labels: Any) -> Any:
-        losses, found = measures(model.recipe.loss, network(tensor, training=False), labels)
-        return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(found)])
+    def answer(tensor: Any, labels: Any) -> tuple[Any, Any]:
+        probabilities = network(tensor, training=False)
+        losses, found = measures(model.recipe.loss, probabilities, labels)
+        return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(found)]), probabilities
 
     (spec,) = model.signature_specs["serving_default"].inputs
     run = tf.function(
-        totals,
+        answer,
         input_signature=[tf.TensorSpec(spec.shape, spec.dtype), tf.TensorSpec([None], tf.int64)],
         autograph=False,
     )
     if len(examples) == 0:
         raise DataError("the test split is empty; expected at least one example to evaluate on")
     loss = accuracy = 0.0
+    outputs: list[Array] = []
     for batch in batches(examples, BATCH_SIZE):
         tensor = model.preprocess(batch.inputs, vocabulary)[spec.name]
-        batch_loss, batch_found = run(tensor, batch.labels).numpy().tolist()
+        totals, probabilities = run(tensor, batch.labels)
+        batch_loss, batch_found = totals.numpy().tolist()
         loss, accuracy = loss + batch_loss, accuracy + batch_found
-    return Score(loss / len(examples), accuracy / len(examples))
+        outputs.append(probabilities.numpy())
+    return Score(loss / len(examples), accuracy / len(examples), np.concatenate(outputs))
 
 
 def batches(examples: Examples, size: int) -> Iterator[Examples]:

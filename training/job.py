@@ -18,6 +18,8 @@ from training.errors import GateError, StoreError
 from training.evaluate import Score, evaluate
 from training.phases import Fitted, fit_network
 from training.progress import Progress, Silent
+from training.report import page
+from training.report.evidence import Evidence, gather
 from training.result import JobResult
 
 EXTRA = "assets.extra"
@@ -67,6 +69,8 @@ def train(options: JobOptions, progress: Progress | None = None) -> JobResult:
         check_quality(score, options.min_accuracy)
         with clock.phase("export"):
             missing = write_version(staged, model, fitted, loaded.splits, score)
+        with clock.phase("report"):
+            evidence = gather(model, fitted.network, loaded.splits, score.outputs, staged.parent)
         if missing:
             progress.line(f"{model.name}: no warm-up requests for {', '.join(sorted(missing))}")
         about = JobResult(
@@ -88,7 +92,7 @@ def train(options: JobOptions, progress: Progress | None = None) -> JobResult:
             history=fitted.history,
             seconds=clock.seconds,
         )
-        return publish(staged, about)
+        return publish(staged, about, evidence)
 
 
 def recipe_of(options: JobOptions) -> Recipe:
@@ -134,13 +138,17 @@ def write_version(staged: Path, model: Model, fitted: Fitted, splits: Splits, sc
     return missing
 
 
-def publish(staged: Path, result: JobResult) -> JobResult:
-    """Publish the staged version and return the result with its number and path."""
+def publish(staged: Path, result: JobResult, evidence: Evidence) -> JobResult:
+    """Publish the staged version with its report, and return the result with its number and path."""
 
     def numbered(version: int) -> JobResult:
         return replace(result, version=version, path=staged.parent / str(version))
 
-    path = store.publish(staged, lambda version: numbered(version).write(staged / EXTRA))
+    def describe(version: int) -> None:
+        numbered(version).write(staged / EXTRA)
+        page.write(staged / EXTRA, numbered(version), evidence)
+
+    path = store.publish(staged, describe)
     return numbered(int(path.name))
 
 

@@ -1,5 +1,6 @@
 """How a job tells what it is doing: lines, and a bar where a person is watching."""
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,6 +10,9 @@ import click
 
 Advance = Callable[[str], None]
 """Tells that one more step is done, with a few words on how it went."""
+
+NOTE_COLUMNS = 48
+"""The columns of a bar's line that are not its title nor the bar itself: the note, brackets and gaps."""
 
 
 class Progress(Protocol):
@@ -58,9 +62,17 @@ class Bars(Lines):
 
     @contextmanager
     def steps(self, title: str, total: int) -> Iterator[Advance]:
-        """Draw a bar, the last step's note behind it."""
+        """Draw a bar on one line of the terminal, the last step's note behind it."""
+        # A line that is longer than the terminal is wide could not be drawn over.
+        left = shutil.get_terminal_size().columns - len(title) - NOTE_COLUMNS
         with click.progressbar(
-            length=total, label=title, file=sys.stderr, item_show_func=str, show_eta=False, width=24
+            length=total,
+            label=title,
+            file=sys.stderr,
+            item_show_func=str,
+            show_eta=False,
+            show_percent=False,
+            width=max(5, min(24, left)),
         ) as bar:
             yield lambda note: bar.update(1, note)
 

@@ -71,8 +71,9 @@ def running(name: str, store: Path) -> Iterator[talk.Server]:
 
 
 def command(arguments: Sequence[str], places: Mapping[str, str]) -> list[str]:
-    """The command line of `kedge serve` with these arguments."""
-    return [sys.executable, "-m", "kedge", "serve", *(placed(each, places) for each in arguments)]
+    """The command line of `kedge serve` with these arguments, on free ports unless they name some."""
+    given = [placed(each, places) for each in arguments]
+    return [sys.executable, "-m", "kedge", "serve", "--port=-1", "--rest_api_port=-1", *given]
 
 
 def placed(text: str, places: Mapping[str, str]) -> str:

@@ -63,6 +63,7 @@ def test_unknown_flags_are_told_and_left_out(started: list[ServerOptions]) -> No
         ([BASE, "--port=many"], "--port=many: expected a value of type int"),
         ([BASE, "--enable_batching=perhaps"], "--enable_batching=perhaps: expected true or false"),
         ([], "there is nothing to serve; give --model_base_path"),
+        ([BASE, "--port=8501"], "--port and --rest_api_port are the same"),
         ([BASE, "--log_format=xml"], "--log_format is neither text nor json"),
         ([BASE, "--batching_parameters_file=/f"], "without --enable_batching"),
     ],
@@ -84,7 +85,7 @@ def test_configuration_file_that_is_not_there_is_one_line_with_code_2(
 ) -> None:
     monkeypatch.setattr("serving.logs.configure", lambda log_format: None)
     with pytest.raises(SystemExit) as ended:
-        command_line.main(["--model_config_file=/nowhere/models.config"])
+        command_line.main(["--model_config_file=/nowhere/models.config", "--port=-1", "--rest_api_port=-1"])
     assert ended.value.code == 2
     assert capfd.readouterr().err == "kedge: /nowhere/models.config: No such file or directory\n"
 

@@ -1,6 +1,7 @@
 """Ten times the load that a server can serve: its memory stays bounded, and what it answers is right."""
 
 import asyncio
+import io
 import json
 from pathlib import Path
 
@@ -48,7 +49,7 @@ async def _by_grpc(channel: grpc.aio.Channel, number: int) -> float | None:
 async def _by_rest(session: aiohttp.ClientSession, url: str, number: int) -> float | None:
     body = b'{"signature_name": "wait", "instances": [[%d' % number + b", 0" * (MEBIBYTE // 3) + b"]]}"
     try:
-        async with session.post(url, data=body) as answer:
+        async with session.post(url, data=io.BytesIO(body)) as answer:
             document = await answer.json()
             if answer.status == 503:
                 assert answer.headers["Retry-After"] == "1"

@@ -249,6 +249,13 @@ async def test_client_that_goes_away_ends_what_it_waited_for(tmp_path: Path) -> 
         assert await endpoint.sample('kedge_requests_in_flight{transport="rest"} ') == 0
 
 
+async def test_url_with_its_host_in_the_request_line_is_found(endpoint: Endpoint) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", endpoint.server.rest_port)
+    writer.write(f"GET http://h:1{HALF} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
+    assert b"HTTP/1.1 200 OK" in await reader.read()
+    writer.close()
+
+
 async def test_expect_continue_is_answered_before_the_body(endpoint: Endpoint) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", endpoint.server.rest_port)
     head = f"POST {HALF}:predict HTTP/1.1\r\nHost: h\r\nContent-Length: {len(BODY)}\r\n"

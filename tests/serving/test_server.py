@@ -18,6 +18,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from grpc_health.v1 import health_pb2
 
 from serving import embedded, logs, options, ports
 from serving.server import ModelServer
@@ -165,6 +166,8 @@ async def test_stop_answers_what_is_under_way_and_refuses_the_rest(tmp_path: Pat
                 await endpoint.predict(transport, short)
             assert refusal.value.code == Code.UNAVAILABLE
         assert (await endpoint.rest("GET", "/healthz")).status == 200
+        health = await endpoint.call("grpc.health.v1.Health/Check", b"", health_pb2.HealthCheckResponse)
+        assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert not under_way.done()
         assert await under_way == {"y": [200_000.0]}
 
@@ -180,23 +183,48 @@ async def test_stop_cuts_off_what_is_left_after_the_grace(tmp_path: Path) -> Non
             await under_way
 
 
-def test_process_says_where_it_listens_and_ends_with_0_on_sigterm(model: Path) -> None:
-    command = [sys.executable, "-m", "kedge", "serve", "--port=-1", "--rest_api_port=-1", *_flags(model)]
+@contextlib.contextmanager
+def _process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """`kedge serve` with these flags, and the gRPC port that it says it has."""
+    command = [sys.executable, "-m", "kedge", "serve", "--port=-1", "--rest_api_port=-1", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stderr is not None
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if line.startswith("kedge: "):
-                break
-        assert re.fullmatch(
-            r"kedge: gRPC on 127\.0\.0\.1:\d+, REST on http://127\.0\.0\.1:\d+ \(this machine only; .*\)\n",
-            lines[-1],
-        ), lines
+        try:
+            lines = iter(process.stderr or ())
+            said = next((line for line in lines if line.startswith("kedge: ")), "")
+            found = re.fullmatch(
+                r"kedge: gRPC on 127\.0\.0\.1:(\d+), REST on http://127\.0\.0\.1:\d+ \(this machine.*\n",
+                said,
+            )
+            assert found, said
+            yield process, int(found[1])
+        finally:
+            process.kill()
+
+
+def test_process_that_is_interrupted_ends_with_0(model: Path) -> None:
+    with _process(*_flags(model)) as (process, _):
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+
+
+def test_process_with_a_run_without_end_stops_after_the_grace(tmp_path: Path) -> None:
+    saved_models.peculiar(tmp_path / "peculiar" / "1")
+    endless = Question("peculiar", {"x": np.array([np.inf], np.float32)}, signature="endless")
+    with (
+        _process(f"--model_store_root={tmp_path}", "--shutdown_grace_seconds=0.2") as (process, port),
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        call = channel.unary_unary(f"/{PREDICTION}/Predict")
+        under_way = call.future(endless.request().SerializeToString(), timeout=60)
+        channel.unary_unary(f"/{PREDICTION}/Predict")(
+            Question("peculiar", {"x": np.ones(1, np.float32)}, signature="fed").request().SerializeToString()
+        )
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
-    assert process.returncode == 0
+        assert process.returncode == 0
+        assert under_way.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 def test_embedded_server_answers_inside_the_block_and_is_gone_after_it(model: Path) -> None:

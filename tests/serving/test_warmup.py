@@ -153,6 +153,10 @@ def test_replay_too_many_records_fails_after_the_first_too_many(recorder, versio
 class Warmups:
     def __init__(self):
         self.told = []
+        self.runs = []
+
+    def ran(self, model, api, seconds):
+        self.runs.append((model, api))
 
     def warmed_up(self, path, records, seconds, error):
         self.told.append((path, records, error))
@@ -165,6 +169,7 @@ def test_load_warms_up_and_tells_the_observer(version):
     loading.loader(ServerOptions(), observer)(version).close()
 
     assert observer.told == [(version, 1, None)]
+    assert observer.runs == [("another", "Predict")]
 
 
 def test_load_with_a_failing_warmup_fails(version):

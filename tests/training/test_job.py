@@ -59,7 +59,7 @@ def test_job_of_a_model_it_never_heard_of_publishes_a_whole_version(
     assert result.path == tmp_path / "points" / "1"
     assert set(listing(result.path)) >= {
         "saved_model.pb", "variables/variables.index", "assets.extra/kedge.json", "assets.extra/loss.png",
-        "assets.extra/accuracy.png", "assets.extra/tf_serving_warmup_requests",
+        "assets.extra/accuracy.png", "assets.extra/tf_serving_warmup_requests", "assets.extra/report.html",
     }  # fmt: skip
     assert result.accuracy > 0.9
     assert train(JobOptions(model=model, model_store=tmp_path, sample=True)).version == 2
@@ -79,7 +79,7 @@ def test_record_says_what_the_version_was_made_of(model: Model, tmp_path: Path, 
     }  # fmt: skip
     assert {key: record[key] for key in expected} == expected
     assert list(record["sha256"]) == ["points.npz"]
-    assert set(record["seconds"]) == {"load", "fit", "evaluate", "export"}
+    assert set(record["seconds"]) == {"load", "fit", "evaluate", "export", "report"}
     assert {"python", "tensorflow", "keras", "numpy"} <= set(record["libraries"])
     assert len(record["history"]["loss"]) == 3
     assert datetime.fromisoformat(record["created"]).utcoffset() is not None

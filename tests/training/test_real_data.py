@@ -22,6 +22,7 @@ def test_accuracy_on_the_test_set_reaches_the_source_s(
     assert result.accuracy >= least
     assert not result.sample
     assert set(result.sha256) == {file.name for file in model.dataset.files}
+    assert (result.path / "assets.extra" / "report.html").stat().st_size < 400_000
 
 
 def test_imdb_lists_are_read_as_numpy_unpickles_them(real_data: Path) -> None:

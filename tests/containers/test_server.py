@@ -1,0 +1,101 @@
+"""`kedge serve` in its container: with the manifests' own arguments, and how it ends."""
+
+import http.client
+import json
+import socket
+
+import numpy as np
+import pytest
+
+import clients
+from tests.containers.conftest import Server
+from tests.containers.engine import docker, until
+from tests.manifests.rendered import OVERLAYS, containers
+
+READY = ("/bin/bash", "/etc/serving/ready.sh")
+
+
+def arguments(overlay: str) -> list[str]:
+    """The arguments that an overlay gives to the model server."""
+    (found,) = (
+        container["args"]
+        for _, container in containers(overlay)
+        if "--rest_api_port" in str(container.get("args"))
+    )
+    return list(found)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS[:3])
+def test_server_starts_with_an_overlays_arguments(serve: Server, overlay: str) -> None:
+    server = serve(*arguments(overlay))
+    until(lambda: server.succeeds(*READY), 90, "the server's readiness")
+    with clients.connect(f"http://127.0.0.1:{server.port(8501)}") as client:
+        assert client.predict("imdb", "a wonderful film").label in {"positive", "negative"}
+    image = server.inspect()["Config"]["Healthcheck"]["Test"][1:]
+    assert server.succeeds(*image)
+
+
+def test_server_starts_with_the_kserve_runtimes_arguments(serve: Server) -> None:
+    """KServe puts the InferenceService's name and the model's own directory in."""
+    given = [argument.replace("{{.Name}}", "mnist") for argument in arguments("overlays/kserve")]
+    given = [argument.replace("/mnt/models", "/mnt/models/mnist") for argument in given]
+    server = serve(*given, models="/mnt/models", ports=(9000, 8080))
+
+    def available() -> bool:
+        try:
+            with clients.connect(f"http://127.0.0.1:{server.port(8080)}") as client:
+                return client.status("mnist")[0].state == "AVAILABLE"
+        except clients.Unreachable:
+            return False
+
+    until(available, 90, "the model")
+    with clients.connect(f"grpc://127.0.0.1:{server.port(9000)}") as client:
+        assert client.predict("mnist", np.zeros((28, 28), np.uint8)).version is not None
+
+
+def test_readiness_is_false_until_every_model_is_there(serve: Server) -> None:
+    server = serve("--model_name=mnist", "--model_base_path=/models/mnist")
+    url = f"http://127.0.0.1:{server.port(8501)}"
+
+    def mnist_answers() -> bool:
+        try:
+            with clients.connect(url) as client:
+                return client.status("mnist")[0].state == "AVAILABLE"
+        except clients.Unreachable:
+            return False
+
+    assert not server.succeeds(*READY)
+    until(mnist_answers, 90, "mnist")
+    done = docker("exec", server.name, *READY, check=False)
+    assert (done.returncode, done.stdout) == (1, "imdb has no available version\n")
+
+
+def test_server_told_to_stop_answers_the_request_under_way_and_ends(serve: Server) -> None:
+    """The signal comes when half of a request is there; the other half follows."""
+    server = serve(*arguments("base"))
+    until(lambda: server.succeeds(*READY), 90, "the server's readiness")
+    port = server.port(8501)
+    body = json.dumps({"instances": np.zeros((2, 784)).tolist()}).encode()
+    head = f"POST /v1/models/mnist:predict HTTP/1.1\r\nHost: test\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(head.encode() + body[:1000])
+        in_flight = 'kedge_requests_in_flight{transport="rest"} 1'
+        until(lambda: in_flight in get(port, "/monitoring/prometheus/metrics")[1], 10, "half a request")
+        docker("kill", "--signal=TERM", server.name)
+        until(lambda: get(port, "/v1/models/mnist")[0] == 503, 10, "new requests to be turned away")
+        connection.sendall(body[1000:])
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, len(json.load(answer)["predictions"])) == (200, 2)
+    assert docker("wait", server.name).stdout.strip() == "0", server.log()
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """The status and the text of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()

@@ -1,0 +1,95 @@
+"""The compose file's stack with our server: trained, served, asked, renewed."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import clients
+from tests.conftest import REAL_DATA
+from tests.containers.engine import ROOT, Container, Stack, until
+
+QUESTIONS = ROOT / "clients" / "questions"
+DIGITS = ("zero.png", "two.png", "seven.png")
+GRPC, REST = "grpc://tensorflow-serving:8500", "http://tensorflow-serving:8501"
+
+
+def urls(server: Container) -> tuple[str, str]:
+    return f"grpc://127.0.0.1:{server.port(8500)}", f"http://127.0.0.1:{server.port(8501)}"
+
+
+@pytest.mark.parametrize("service", ["train-mnist", "train-imdb", "embedded-client"])
+def test_job_ended_well(stack: Stack, service: str) -> None:
+    container = stack.container(service)
+    assert container.inspect()["State"]["ExitCode"] == 0, container.log()
+
+
+@pytest.mark.parametrize("service", ["embedded", "prometheus", "pushgateway"])
+def test_service_is_healthy_and_hardened(stack: Stack, service: str) -> None:
+    container = stack.container(service)
+    until(lambda: container.inspect()["State"]["Health"]["Status"] == "healthy", 60, f"{service} healthy")
+    host = container.inspect()["HostConfig"]
+    assert (host["ReadonlyRootfs"], host["CapDrop"], host["Privileged"]) == (True, ["ALL"], False)
+    assert host["Memory"] > 0
+    assert host["NanoCpus"] > 0
+
+
+@pytest.mark.parametrize("url", [GRPC, REST])
+def test_client_container_gets_right_answers(stack: Stack, url: str) -> None:
+    digits = stack.ask("predict", "mnist", *(f"/questions/{name}" for name in DIGITS), "--url", url)
+    reviews = stack.ask("predict", "imdb", "--file", "/questions/reviews.txt", "--url", url)
+    assert (len(digits["predictions"]), len(reviews["predictions"])) == (3, 2)
+    if stack.real:
+        assert [one["label"] for one in digits["predictions"]] == ["0", "2", "7"]
+        assert [one["label"] for one in reviews["predictions"]] == ["positive", "negative"]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("protocol", [0, 1], ids=["grpc", "rest"])
+def test_served_model_is_as_good_as_the_trained_one(stack: Stack, protocol: int) -> None:
+    if not stack.real:
+        pytest.skip("the stack has trained on the sample")
+    with np.load(REAL_DATA / "mnist.npz") as data:
+        images, labels = data["x_test"][:300], data["y_test"][:300]
+    with clients.connect(urls(stack.container("embedded"))[protocol]) as client:
+        answers = [one for part in np.split(images, 3) for one in client.predict("mnist", list(part))]
+    right = sum(int(one.label) == label for one, label in zip(answers, labels, strict=True))
+    assert right >= 0.95 * len(labels)
+
+
+def test_second_job_renews_the_model_without_one_failed_request(stack: Stack) -> None:
+    server = stack.container("embedded")
+    renewed = threading.Event()
+    failures: list[Exception] = []
+    seen: dict[str, set[int]] = {url: set() for url in urls(server)}
+
+    def ask(url: str) -> None:
+        with clients.connect(url) as client:
+            while not renewed.is_set():
+                try:
+                    seen[url].add(client.predict("mnist", np.zeros((28, 28), np.uint8)).version)
+                except Exception as error:  # noqa: BLE001 - whatever a caller would have met
+                    failures.append(error)
+
+    threads = [threading.Thread(target=ask, args=(url,)) for url in seen for _ in range(2)]
+    with clients.connect(urls(server)[0]) as client:
+        before = client.status("mnist")[0].version
+        for thread in threads:
+            thread.start()
+        try:
+            stack.compose("run", "--rm", "-T", "train-mnist", "mnist", "--epochs=1")
+            until(
+                lambda: (
+                    [(one.version, one.state) for one in client.status("mnist")]
+                    == [(before + 1, "AVAILABLE"), (before, "END")]
+                ),
+                60,
+                "the change of versions",
+            )
+            until(lambda: all(before + 1 in versions for versions in seen.values()), 10, "new answers")
+        finally:
+            renewed.set()
+            for thread in threads:
+                thread.join()
+    assert failures == []
+    assert list(seen.values()) == [{before, before + 1}] * 2

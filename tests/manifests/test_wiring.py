@@ -1,0 +1,203 @@
+"""Names, ports, paths and arguments fit: within the manifests, with compose, and with the programs."""
+
+import io
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+
+from models import catalogue
+from monitoring import prometheus_rule
+from serving import config_files, options
+from tests.manifests.rendered import COMPOSE, OVERLAYS, ROOT, Document, containers, documents, of_kind
+from training.command_line import train
+
+CONFIG = ROOT / "serving" / "config"
+PORTS = {"grpc": 8500, "rest": 8501}
+with_deployment = pytest.mark.parametrize("overlay", OVERLAYS[:3])
+
+
+def server_arguments() -> dict[str, list[str]]:
+    """The arguments of every model server, by where they are."""
+    found = {
+        f"compose/{name}": COMPOSE["services"][name]["command"] for name in ("tensorflow-serving", "embedded")
+    }
+    for overlay in OVERLAYS:
+        for name, container in containers(overlay):
+            if any(argument.startswith("--rest_api_port") for argument in container.get("args", [])):
+                found[f"{overlay}/{name}"] = container["args"]
+    return found
+
+
+def server(overlay: str) -> Document:
+    (deployment,) = of_kind(overlay, "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return dict(container)
+
+
+@pytest.mark.parametrize("place", server_arguments())
+def test_server_arguments_are_flags_that_the_embedded_server_takes(place: str) -> None:
+    unknown = io.StringIO()
+    options.check(options.parse(server_arguments()[place], unknown))
+    assert unknown.getvalue() == ""
+
+
+def test_server_arguments_are_the_same_everywhere() -> None:
+    """Polling the list of models is for compose: in Kubernetes a change of the file rolls the pods."""
+    given = server_arguments()
+    compose = [one for one in given.pop("compose/embedded") if "config_file_poll" not in one]
+    kserve = given.pop("overlays/kserve/ServingRuntime/tensorflow-serving/kserve-container")
+    assert given.pop("compose/tensorflow-serving") == COMPOSE["services"]["embedded"]["command"]
+    assert len(given) == 3
+    assert all(arguments == compose for arguments in given.values())
+    shared = {"--enable_batching", "--batching_parameters_file", "--monitoring_config_file"}
+    assert {one for one in compose if one.partition("=")[0] in shared} <= set(kserve)
+
+
+def test_config_files_are_read_by_the_embedded_server() -> None:
+    configs = config_files.model_configs(config_files.read_model_server_config(CONFIG / "models.config"))
+    assert {config.name: config.base_path for config in configs} == {
+        name: Path("/models", name) for name in catalogue.names()
+    }
+    assert config_files.read_monitoring(CONFIG / "monitoring.config").enable
+    assert not config_files.read_batching(CONFIG / "batching.config").pad_variable_length_inputs
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_config_map_holds_the_files_that_compose_mounts(overlay: str) -> None:
+    assert "./serving/config:/etc/serving:ro" in COMPOSE["services"]["tensorflow-serving"]["volumes"]
+    (config_map,) = of_kind(overlay, "ConfigMap")
+    assert config_map["data"] == {
+        path.name: path.read_text() for path in CONFIG.iterdir() if path.name != "kustomization.yaml"
+    }
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_volumes_name_claims_and_config_maps_that_exist(overlay: str) -> None:
+    named = {(document["kind"], document["metadata"]["name"]) for document in documents(overlay)}
+    volumes = [volume for document in documents(overlay) for volume in find_all(document, "volumes")]
+    asked = {
+        ("PersistentVolumeClaim", one["persistentVolumeClaim"]["claimName"])
+        for one in volumes
+        if "persistentVolumeClaim" in one
+    }
+    asked |= {("ConfigMap", one["configMap"]["name"]) for one in volumes if "configMap" in one}
+    assert {kind for kind, _ in asked} == {"PersistentVolumeClaim", "ConfigMap"}
+    assert asked <= named
+
+
+def find_all(value: object, key: str) -> list[Document]:
+    """All entries of the lists under a key, however deep."""
+    if isinstance(value, list):
+        return list(chain.from_iterable(find_all(item, key) for item in value))
+    if not isinstance(value, dict):
+        return []
+    here = value.get(key, [])
+    return [*(here if isinstance(here, list) else []), *find_all(list(value.values()), key)]
+
+
+@with_deployment
+def test_service_leads_to_the_server_by_the_name_and_ports_that_compose_has(overlay: str) -> None:
+    (service,), (deployment,) = of_kind(overlay, "Service"), of_kind(overlay, "Deployment")
+    assert service["metadata"]["name"] == "tensorflow-serving" in COMPOSE["services"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+    assert [(port["name"], port["port"]) for port in service["spec"]["ports"]] == list(PORTS.items())
+    assert {port["name"]: port["containerPort"] for port in server(overlay)["ports"]} == PORTS
+    assert {f"--port={PORTS['grpc']}", f"--rest_api_port={PORTS['rest']}"} <= set(server(overlay)["args"])
+
+
+@with_deployment
+def test_selectors_select_the_server(overlay: str) -> None:
+    (deployment,) = of_kind(overlay, "Deployment")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    (budget,) = of_kind(overlay, "PodDisruptionBudget")
+    policies = {policy["metadata"]["name"]: policy["spec"] for policy in of_kind(overlay, "NetworkPolicy")}
+    for selector in (
+        deployment["spec"]["selector"],
+        budget["spec"]["selector"],
+        policies["tensorflow-serving"]["podSelector"],
+    ):
+        assert selector["matchLabels"].items() <= labels.items()
+    assert "replicas" not in deployment["spec"] or not of_kind(overlay, "HorizontalPodAutoscaler")
+    for scaler in of_kind(overlay, "HorizontalPodAutoscaler"):
+        assert scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_training_policy_selects_the_jobs(overlay: str) -> None:
+    policies = {policy["metadata"]["name"]: policy["spec"] for policy in of_kind(overlay, "NetworkPolicy")}
+    wanted = policies["training"]["podSelector"]["matchLabels"].items()
+    for job in of_kind(overlay, "Job"):
+        assert wanted <= job["spec"]["template"]["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_training_arguments_are_those_of_kedge_train(overlay: str) -> None:
+    trained = set()
+    for name, container in containers(overlay):
+        if container["name"] == "train":
+            with train.make_context(name, list(container["args"])) as context:
+                trained.add(context.params["model"])
+    assert trained == set(catalogue.names())
+
+
+def test_ingress_leads_to_the_service() -> None:
+    (service,) = of_kind("overlays/production", "Service")
+    ports = {port["name"] for port in service["spec"]["ports"]}
+    for ingress in of_kind("overlays/production", "Ingress"):
+        hosts = {host for tls in ingress["spec"]["tls"] for host in tls["hosts"]}
+        for rule in ingress["spec"]["rules"]:
+            assert rule["host"] in hosts
+            for path in rule["http"]["paths"]:
+                assert path["backend"]["service"]["name"] == service["metadata"]["name"]
+                assert path["backend"]["service"]["port"]["name"] in ports
+
+
+def test_ingress_leaves_reload_and_metrics_inside() -> None:
+    paths = [
+        path["path"]
+        for ingress in of_kind("overlays/production", "Ingress")
+        for rule in ingress["spec"]["rules"]
+        for path in rule["http"]["paths"]
+    ]
+    inside = ("/tensorflow.serving.ModelService/HandleReloadConfigRequest", "/monitoring/prometheus/metrics")
+    assert not [path for path in paths if any(one.startswith(path) for one in inside)]
+
+
+def test_service_monitor_scrapes_what_compose_scrapes() -> None:
+    (monitor,) = of_kind("overlays/production", "ServiceMonitor")
+    (service,) = of_kind("overlays/production", "Service")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    scraped = yaml.safe_load((ROOT / "monitoring" / "prometheus.yml").read_text())["scrape_configs"][0]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert endpoint["path"] == scraped["metrics_path"]
+    assert service["metadata"]["name"] == scraped["job_name"]
+
+
+def test_prometheus_rule_holds_the_rule_files() -> None:
+    assert prometheus_rule.TARGET.read_text() == prometheus_rule.resources(), (
+        "the rules have changed: run python monitoring/prometheus_rule.py"
+    )
+    rules = {
+        rule["metadata"]["name"]: rule["spec"] for rule in of_kind("overlays/production", "PrometheusRule")
+    }
+    assert rules == {
+        name: yaml.safe_load((ROOT / "monitoring" / "rules" / f"{name}.yml").read_text())
+        for name in prometheus_rule.SOURCES
+    }
+
+
+def test_kserve_serves_every_model_of_the_store() -> None:
+    (runtime,) = of_kind("overlays/kserve", "ServingRuntime")
+    (claim,) = of_kind("overlays/kserve", "PersistentVolumeClaim")
+    formats = [(one["name"], one["version"]) for one in runtime["spec"]["supportedModelFormats"]]
+    served = {}
+    for service in of_kind("overlays/kserve", "InferenceService"):
+        model = service["spec"]["predictor"]["model"]
+        assert model["runtime"] == runtime["metadata"]["name"]
+        assert (model["modelFormat"]["name"], model["modelFormat"]["version"]) in formats
+        served[service["metadata"]["name"]] = model["storageUri"]
+    assert served == {name: f"pvc://{claim['metadata']['name']}/{name}" for name in catalogue.names()}
