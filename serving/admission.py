@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serving import memory
-from wire.errors import Code, StatusError
+from serving import errors, memory
+from serving.errors import Refusal
+from wire.errors import Code
 
 # What a message whose size is not known yet is taken for at first; later for what messages had lately.
 UNKNOWN_BYTES = 64 * 1024
@@ -52,7 +53,8 @@ class Admitted:
 class Admission:
     """Counts the requests under way by transport, and the bytes of their bodies; turns away what is too much.
 
-    `refused` counts the requests turned away, by reason. Used on the event loop.
+    `turned_away` counts by reason what was refused before it was known what it asks for. Used on the event
+    loop.
     """
 
     def __init__(self, *, max_requests: int = 0, max_bytes: int = 0) -> None:
@@ -61,7 +63,7 @@ class Admission:
         self.in_flight: dict[str, int] = {"grpc": 0, "rest": 0}
         self.bytes_in_flight = 0
         self.usual_bytes: float = UNKNOWN_BYTES
-        self.refused: Counter[str] = Counter()
+        self.turned_away: Counter[str] = Counter()
         self._max_requests = max_requests
         self._max_bytes = max_bytes or memory.for_bodies()
         self._idle = asyncio.Event()
@@ -71,9 +73,9 @@ class Admission:
     def request(self, transport: str) -> Iterator[Admitted]:
         """Be under way inside; StatusError (UNAVAILABLE) while draining, or when too many are."""
         if self.draining:
-            raise self._refusal("draining", "The server is shutting down")
+            raise errors.draining()
         if self._max_requests and sum(self.in_flight.values()) >= self._max_requests:
-            raise self._refusal(
+            raise _refusal(
                 "requests", f"The server has {self._max_requests} requests under way; try again later"
             )
         admitted = Admitted(self)
@@ -96,7 +98,7 @@ class Admission:
         """StatusError (UNAVAILABLE): a request that counts `before` bytes may not count `after`."""
         others = self.bytes_in_flight - before
         if others and after > before and others + after > self._max_bytes:
-            raise self._refusal(
+            raise _refusal(
                 "bytes", "The requests under way take all memory that there is for them; try again later"
             )
 
@@ -110,6 +112,6 @@ class Admission:
             return False
         return True
 
-    def _refusal(self, reason: str, message: str) -> StatusError:
-        self.refused[reason] += 1
-        return StatusError(Code.UNAVAILABLE, message)
+
+def _refusal(reason: str, message: str) -> Refusal:
+    return Refusal(reason, Code.UNAVAILABLE, message)

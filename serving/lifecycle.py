@@ -68,11 +68,12 @@ class Lifecycle:
         self._loads = executor or ThreadPoolExecutor(load_threads or 4 * CPUS, thread_name_prefix="load")
         self._unloads = executor or ThreadPoolExecutor(CPUS, thread_name_prefix="unload")
         self._source = Source()
+        self._observer = observer or Unobserved()
         self._changed = threading.Condition()
         self._transitions = Transitions(
             load,
             retries=retries or RetryPolicy(),
-            observer=observer or Unobserved(),
+            observer=self._observer,
             clock=clock,
             loads=self._loads,
             unloads=self._unloads,
@@ -222,6 +223,7 @@ class Lifecycle:
             model = self._models.setdefault(name, Model(name))
             model.configure(config)
             self._transitions.publish(model)
+        self._observer.configured(tuple(wanted.values()))
         self._next_scan = self._clock()
         self._wake()
         return frozenset(wanted.keys() - configured)

@@ -41,6 +41,22 @@ _CONTRADICTIONS = (
         "--port and --rest_api_port are the same; give one of them another",
     ),
     _Contradiction(
+        lambda o: bool(o.otlp_endpoint) and not o.otlp_endpoint.startswith(("http://", "https://")),
+        "--otlp_endpoint is no URL; give http://HOST:PORT, or https:// with TLS",
+    ),
+    _Contradiction(
+        lambda o: not 0 <= o.request_log_sampling_rate <= 1,
+        "--request_log_sampling_rate is a share of the requests; give 0 to 1",
+    ),
+    _Contradiction(
+        lambda o: min(o.request_log_max_file_bytes, o.request_log_max_files) < 1,
+        "--request_log_max_file_bytes and --request_log_max_files must be 1 or more",
+    ),
+    _Contradiction(
+        lambda o: o.port == o.rest_api_port > 0,
+        "--port and --rest_api_port are the same; give one of them another",
+    ),
+    _Contradiction(
         lambda o: o.port == 0 and not o.grpc_socket_path,
         "--port=0 turns gRPC's port off; give --grpc_socket_path, or another --port",
     ),

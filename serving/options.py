@@ -200,6 +200,30 @@ class ServerOptions:
         "the process may use, at least 64 MiB. A request that is alone is always taken (own addition).",
     )
     log_format: str = _flag("text", "How log lines are written: text or json (own addition).")
+    access_log: bool = _flag(False, "Write a line to the log for each request (own addition).")
+    otlp_endpoint: str = _flag(
+        "",
+        "URL, as http://HOST:4317, to which OpenTelemetry traces are sent by OTLP over gRPC. Also set by "
+        "OTEL_EXPORTER_OTLP_ENDPOINT; the other OTEL_* variables hold, too. Needs kedge[tracing] (own "
+        "addition).",
+    )
+    request_log_prefix: str = _flag(
+        "",
+        "Beginning of the paths of TFRecord files to which requests are logged with their answers as "
+        "PredictionLog, PREFIX-MODEL-TIME-PROCESS.tfrecord, of every model without a logging_config of its "
+        "own (own addition).",
+    )
+    request_log_sampling_rate: float = _flag(
+        0.01, "Share of the requests that --request_log_prefix logs, 0 to 1 (own addition)."
+    )
+    request_log_max_file_bytes: int = _flag(
+        64 * 2**20,
+        "Most bytes of a file of a request log; it has 1000 records at most, so that it can be replayed as "
+        "warm-up (own addition).",
+    )
+    request_log_max_files: int = _flag(
+        10, "Files that a model's request log may have; the oldest are removed (own addition)."
+    )
     report_ports_fd: int = _flag(
         -1,
         "File descriptor that gets a JSON line with grpc_port and rest_port once both are open, for who "

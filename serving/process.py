@@ -91,7 +91,11 @@ def _report(server: ModelServer, options: ServerOptions) -> None:
         places.append(f"gRPC on unix:{options.grpc_socket_path}")
     if server.rest_port:
         places.append(f"REST on http://{options.bind_address}:{server.rest_port}")
-    print(f"kedge: {', '.join(places)}{_reach(options.bind_address)}", file=sys.stderr, flush=True)
+    said = f"{', '.join(places)}{_reach(options.bind_address)}"
+    if options.log_format == "json":
+        _log.info("%s", said)
+    else:
+        print(f"kedge: {said}", file=sys.stderr, flush=True)
     if options.report_ports_fd >= 0:
         with os.fdopen(options.report_ports_fd, "w") as pipe:
             json.dump({"grpc_port": server.grpc_port, "rest_port": server.rest_port}, pipe)

@@ -29,11 +29,11 @@ class BodyLimits:
     patience: float = 75.0
 
 
-class BodyError(StatusError):
+class BodyError(errors.Refusal):
     """A body that is not taken for its size or its slowness, for which HTTP has a status of its own."""
 
-    def __init__(self, code: Code, message: str, http_status: int) -> None:
-        super().__init__(code, message)
+    def __init__(self, reason: str, code: Code, message: str, http_status: int) -> None:
+        super().__init__(reason, code, message)
         self.http_status = http_status
 
 
@@ -147,7 +147,7 @@ async def _received(
                 time_left.reschedule(began + limits.patience + size / LEAST_BYTES_PER_SECOND)
     except TimeoutError:
         raise BodyError(
-            Code.DEADLINE_EXCEEDED, f"The body did not come in time: {size} bytes of it did", 408
+            "slow", Code.DEADLINE_EXCEEDED, f"The body did not come in time: {size} bytes of it did", 408
         ) from None
     return b"".join(chunks)
 
@@ -162,6 +162,7 @@ def _accepts_gzip(accepted: str) -> bool:
 
 def _too_large_body(most: int) -> BodyError:
     return BodyError(
+        "size",
         Code.RESOURCE_EXHAUSTED,
         f"The body has more than {most} bytes, the most that is taken (--rest_api_max_body_bytes)",
         413,

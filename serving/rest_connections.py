@@ -58,7 +58,7 @@ async def listen(
 
     def connected() -> asyncio.Protocol:
         if limits.most and len(server.connections) >= limits.most:
-            admission.refused["connections"] += 1
+            admission.turned_away["connections"] += 1
             return _Refusal()
         return server()
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from serving import errors, grpc_codec, rest_body, rest_urls
 from serving.admission import Admission, Admitted
+from serving.answered import Answered, Caller, Watcher
 from serving.auth import CHALLENGE, Tokens
 from serving.inference import METADATA_FIELD, Call, Inference, ModelSpec
 from serving.metrics import Metrics
@@ -68,9 +69,8 @@ class Exchange:
     api: str = ""
     call: Call = field(default_factory=lambda: Call(ModelSpec("")))
     code: Code = Code.CANCELLED
+    error: StatusError | None = None
     admitted: Admitted | None = None
-    # Where it is another than the code's.
-    status: int | None = None
 
 
 @dataclass(eq=False)
@@ -93,12 +93,19 @@ class RestFront:
     """Answers HTTP requests; `handle` is what aiohttp's low-level server calls."""
 
     def __init__(
-        self, inference: Inference, metrics: Metrics, admission: Admission, options: RestOptions | None = None
+        self,
+        inference: Inference,
+        metrics: Metrics,
+        admission: Admission,
+        options: RestOptions | None = None,
+        *,
+        watchers: Sequence[Watcher] = (),
     ) -> None:
         self._inference = inference
         self._metrics = metrics
         self._admission = admission
         self._options = options or RestOptions()
+        self._watchers = watchers
         self._actions: Mapping[str, Callable[[Exchange], Awaitable[bytes]]] = {
             "predict": self._predict,
             "classify": self._classify,
@@ -138,9 +145,15 @@ class RestFront:
                 await rest_body.send(response, request, self._options.body.patience)
             return response
         finally:
-            api, call, started, code = exchange.api, exchange.call, exchange.started, exchange.code
-            self._metrics.counted("REST", api, call.spec.name, started, code)
-            self._metrics.request_ended("rest", api, call, started, code)
+            self._answered(exchange)
+
+    def _answered(self, exchange: Exchange) -> None:
+        """Tell of a request whose answer has been made."""
+        request, call, now = exchange.request, exchange.call, time.monotonic()
+        answered = Answered("rest", exchange.api, call, exchange.started, now, exchange.code, exchange.error)
+        self._metrics.answered(answered)
+        for watch in self._watchers:
+            watch(answered, Caller(lambda: _lower(request.headers), lambda: request.remote or ""))
 
     async def _answer(self, exchange: Exchange, path: str, under_way: contextlib.ExitStack) -> bytes:
         """The body of the answer, which is an error's where `exchange.code` is not OK.
@@ -153,15 +166,12 @@ class RestFront:
             exchange.admitted = under_way.enter_context(self._admission.request("rest"))
             found = rest_urls.route(exchange.request.method, path)
             exchange.api = found.action if found.action in ("predict", "classify", "regress") else ""
-            exchange.call = Call(found.spec)
+            exchange.call = Call(found.spec, transport="rest")
             body = await self._actions[found.action](exchange)
             exchange.code = Code.OK
             return body
         except StatusError as error:
-            exchange.code = error.code
-            if isinstance(error, rest_body.BodyError):
-                exchange.status = error.http_status
-                self._admission.refused["size" if error.code == Code.RESOURCE_EXHAUSTED else "slow"] += 1
+            exchange.code, exchange.error = error.code, error
             return json_tensors.error_body(error.message)
         except Exception as error:  # noqa: BLE001 - a fault of ours is told the client, and in full the log.
             _log.exception("%s %s failed", exchange.request.method, path)
@@ -225,12 +235,13 @@ class RestFront:
         """The call of a request whose body has been read: its time begins now."""
         spec, timeout = exchange.call.spec, self._options.timeout
         named = ModelSpec(spec.name, spec.version, spec.label, json_tensors.signature_name(document))
-        exchange.call = Call(named, None if timeout is None else time.monotonic() + timeout)
+        exchange.call = Call(named, None if timeout is None else time.monotonic() + timeout, transport="rest")
         return exchange.call
 
     async def _json(self, exchange: Exchange, body: bytes) -> web.Response:
         headers = self._cors()
-        status = exchange.status or http_status(exchange.code)
+        error = exchange.error
+        status = error.http_status if isinstance(error, rest_body.BodyError) else http_status(exchange.code)
         headers |= REFUSALS.get(status, {})
         if exchange.call.version is not None:
             headers[VERSION_HEADER] = str(exchange.call.version)
@@ -281,6 +292,10 @@ def _response(
     if content_type is not None:
         given["Content-Type"] = content_type
     return web.Response(status=status, body=body, headers=given)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 async def _off_loop(size: int, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:

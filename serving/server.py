@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 import time
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -17,14 +18,16 @@ from serving.admission import Admission
 from serving.auth import Guard, Tokens
 from serving.batching import Batcher
 from serving.batching_parameters import BatchingParameters
-from serving.config_files import Monitoring
+from serving.config_files import ModelConfig, Monitoring
 from serving.exposition import Registry
 from serving.grpc_front import MODEL_SERVICE, PREDICTION_SERVICE, GrpcFront
 from serving.health import Health
 from serving.inference import Inference
 from serving.lifecycle import Lifecycle, Watch
 from serving.metrics import Metrics
+from serving.observation import Observation
 from serving.options import ServerOptions, without_effect
+from serving.request_log import RequestLog
 from serving.rest_body import BodyLimits
 from serving.rest_connections import ConnectionLimits, listen
 from serving.rest_front import RestFront, RestOptions
@@ -36,6 +39,8 @@ _log = logging.getLogger(__name__)
 HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 # What answers are given to reach their clients once the last request has been answered.
 LAST_ANSWERS_SECONDS = 0.5
+# What the request log and the traces are given to be written and sent at the end.
+LAST_RECORDS_SECONDS = 2.0
 
 
 class ModelServer:
@@ -55,16 +60,16 @@ class ModelServer:
         )
         self._tls = tls.read(Path(options.ssl_config_file)) if options.ssl_config_file else None
         self._tokens = (
-            Tokens(Path(options.auth_tokens_file), self._admission.refused)
+            Tokens(Path(options.auth_tokens_file), self._admission.turned_away)
             if options.auth_tokens_file
             else None
         )
         self._metrics = Metrics(Registry())
-        self._metrics.watch(self._admission, _build())
+        self._observation = Observation(options, self._metrics)
         self._batcher = Batcher(
             _batching(options), per_model=options.enable_per_model_batching_parameters, observer=self._metrics
         )
-        self._events = _Events(self._metrics)
+        self._events = _Events(self._metrics, self._observation.requests)
         self._lifecycle = _lifecycle(options, self._events)
         self._health = Health(self._lifecycle, name_services=options.enable_grpc_healthcheck_service)
         self._events.health = self._health
@@ -73,7 +78,9 @@ class ModelServer:
             self._batcher,
             self._metrics,
             check_method_names=options.enable_signature_method_name_check,
+            recorder=self._observation.requests,
         )
+        self._metrics.watch(self._admission, _build(), self._inference.under_way)
         self._started = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
@@ -111,6 +118,7 @@ class ModelServer:
             _log.warning("the time to stop is over: %s requests are cut off", self._admission.in_flight)
         await self._started.aclose()
         self._batcher.close()
+        await asyncio.to_thread(self._observation.close, LAST_RECORDS_SECONDS)
         freeing = asyncio.to_thread(self._lifecycle.stop)
         try:
             await asyncio.wait_for(
@@ -137,6 +145,7 @@ class ModelServer:
             self._admission,
             as_content=options.enable_serialization_as_tensor_content,
             read_timeout=options.grpc_read_timeout_seconds,
+            watchers=self._observation.watchers,
         )
         guards = [Guard(self._tokens)] if self._tokens else []
         server = grpc.aio.server(options=ports.grpc_options(options), interceptors=guards)
@@ -151,8 +160,13 @@ class ModelServer:
 
     async def _start_rest(self, listening: socket.socket) -> int:
         options = self._options
-        rest_options = _rest_options(options, self._monitoring, self._tokens)
-        front = RestFront(self._inference, self._metrics, self._admission, rest_options)
+        front = RestFront(
+            self._inference,
+            self._metrics,
+            self._admission,
+            _rest_options(options, self._monitoring, self._tokens),
+            watchers=self._observation.watchers,
+        )
         limits = ConnectionLimits(
             most=options.rest_api_max_connections,
             idle=options.rest_api_idle_timeout_seconds,
@@ -169,9 +183,10 @@ class ModelServer:
 class _Events:
     """Tells metrics and health what happens to versions, on whatever thread it does."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, requests: RequestLog) -> None:
         self.health: Health | None = None
         self._metrics = metrics
+        self.requests = requests
         self._loop = asyncio.get_running_loop()
 
     def state_changed(self, name: str, version: int, state: State) -> None:
@@ -184,6 +199,14 @@ class _Events:
         """Count."""
         self._metrics.load_ended(name, path, seconds, error)
 
+    def memory_measured(self, name: str, path: Path, grown: int, files: int) -> None:
+        """Show."""
+        self._metrics.memory_measured(name, path, grown, files)
+
+    def configured(self, configs: Sequence[ModelConfig]) -> None:
+        """Log the requests to these models from now on."""
+        self.requests.configure(configs)
+
     def ran(self, model: str, api: str, seconds: float) -> None:
         """Count a run of the warm-up on the loop, where those of requests are counted."""
         if not self._loop.is_closed():
@@ -195,14 +218,21 @@ class _Events:
 
 
 def _lifecycle(options: ServerOptions, events: _Events) -> Lifecycle:
+    def configs(
+        read: Callable[[ServerOptions], Sequence[ModelConfig]] = config_files.models_from_options,
+    ) -> Sequence[ModelConfig]:
+        found = read(options)
+        events.requests.trust(found)
+        return found
+
     watch = Watch(
         poll_seconds=options.file_system_poll_wait_seconds,
         store_root=Path(options.model_store_root).absolute() if options.model_store_root else None,
-        read_configs=lambda: config_files.changed_models(Path(options.model_config_file)),
+        read_configs=lambda: configs(config_files.changed_models),
         config_seconds=options.model_config_file_poll_wait_seconds if options.model_config_file else 0,
     )
     return Lifecycle(
-        config_files.models_from_options(options),
+        configs(),
         loading.loader(options, events),
         watch=watch,
         retries=loading.retry_policy(options),

@@ -26,6 +26,7 @@ from wire.errors import Code, StatusError
 OPEN = Question("gate", {"x": np.zeros(1, np.float32)}, signature="open")
 SHORT = Question("peculiar", {"x": np.array([1], np.float32)}, signature="positive")
 IN_FLIGHT = 'kedge_requests_in_flight{transport="%s"} '
+REFUSED = 'kedge_requests_refused_total{reason="requests",transport="%s",model="",version="",signature=""} '
 PREDICT = f"/{PREDICTION}/Predict"
 
 
@@ -81,7 +82,8 @@ async def test_request_too_many_is_told_when_to_come_again(store: Path, occupied
         assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
         trailers = dict(caught.value.trailing_metadata())
         assert trailers["retry-after"] == "1"
-        assert await endpoint.sample('kedge_requests_refused{reason="requests"} ') == 2
+        for transport in ("grpc", "rest"):
+            assert await endpoint.sample(REFUSED % transport) == 1
         assert (await endpoint.rest("GET", "/readyz")).status == 200
 
 
@@ -97,7 +99,7 @@ async def test_grpc_clients_retry_when_the_refusal_says(store: Path) -> None:
         async with grpc.aio.insecure_channel(target, options=options) as channel:
             async with _occupied(endpoint, "grpc"):
                 call = channel.unary_unary(PREDICT)(SHORT.request().SerializeToString(), timeout=15)
-                await endpoint.until_sample('kedge_requests_refused{reason="requests"} ', 1)
+                await endpoint.until_sample(REFUSED % "grpc", 1)
             assert messages.PredictResponse.FromString(await call).outputs["y"].float_val == [2.0]
 
 
@@ -115,7 +117,10 @@ async def test_work_is_not_begun_for_callers_that_have_gone(store: Path, transpo
         await endpoint.predict(transport, OPEN)
         assert await waiting[4] == {"y": [4.0]}
         assert [await task for task in running] == [{"y": [1.0]}] * THREADS
-        assert await endpoint.sample('kedge_batch_rows_sum{model="gate"} ') == THREADS + 1 + 1
+        assert (
+            await endpoint.sample('kedge_batch_rows_sum{model="gate",version="1",signature="wait"} ')
+            == THREADS + 1
+        )
 
 
 # How large
