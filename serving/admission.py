@@ -1,39 +1,106 @@
-"""Which requests are let in: all of them until the server is told to stop, then none."""
+"""Which requests are let in: as many as memory has room for until the server is told to stop, then none."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serving import errors
+from serving import errors, memory
+from serving.errors import Refusal
+from wire.errors import Code
+
+# What a message whose size is not known yet is taken for at first; later for what messages had lately.
+UNKNOWN_BYTES = 64 * 1024
+# The weight of the newest message in that.
+NEWEST = 0.25
+
+
+class Admitted:
+    """A request that was let in, and the bytes of its body that count against the limit."""
+
+    def __init__(self, admission: "Admission") -> None:
+        self._admission = admission
+        self._bytes = 0
+
+    def expect_message(self) -> None:
+        """Reserve what a message is likely to take that is about to be read. StatusError (UNAVAILABLE)."""
+        self.hold(int(self._admission.usual_bytes))
+
+    def hold(self, size: int) -> None:
+        """Count `size` bytes in all, instead of what was counted before.
+
+        StatusError (UNAVAILABLE): there is no room for them beside what other requests hold. A request that
+        is alone is let in whatever its size, as otherwise no retry would ever help.
+        """
+        self._admission.change(self._bytes, size)
+        self._bytes = size
+
+    def check(self, size: int) -> None:
+        """StatusError as `hold`, and nothing is counted."""
+        self._admission.check(self._bytes, size)
+
+    def received(self, size: int) -> None:
+        """Count a message that has arrived whole; StatusError as `hold`."""
+        self._admission.usual_bytes += NEWEST * (size - self._admission.usual_bytes)
+        self.hold(size)
+
+    def leave(self) -> None:
+        """Give back what is counted."""
+        self._admission.bytes_in_flight -= self._bytes
+        self._bytes = 0
 
 
 class Admission:
-    """Counts the requests under way, by transport, and turns new ones away while draining.
+    """Counts the requests under way by transport, and the bytes of their bodies; turns away what is too much.
 
-    `refused` counts by reason what was turned away before it was a request. Used on the event loop.
+    `turned_away` counts by reason what was refused before it was known what it asks for. Used on the event
+    loop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_requests: int = 0, max_bytes: int = 0) -> None:
+        """0 requests is any number, 0 bytes a share of the memory that the process may use."""
         self.draining = False
         self.in_flight: dict[str, int] = {"grpc": 0, "rest": 0}
-        self.refused: Counter[str] = Counter()
+        self.bytes_in_flight = 0
+        self.usual_bytes: float = UNKNOWN_BYTES
+        self.turned_away: Counter[str] = Counter()
+        self._max_requests = max_requests
+        self._max_bytes = max_bytes or memory.for_bodies()
         self._idle = asyncio.Event()
         self._idle.set()
 
     @contextmanager
-    def request(self, transport: str) -> Iterator[None]:
-        """Be under way inside; StatusError (UNAVAILABLE) while draining."""
+    def request(self, transport: str) -> Iterator[Admitted]:
+        """Be under way inside; StatusError (UNAVAILABLE) while draining, or when too many are."""
         if self.draining:
             raise errors.draining()
+        if self._max_requests and sum(self.in_flight.values()) >= self._max_requests:
+            raise _refusal(
+                "requests", f"The server has {self._max_requests} requests under way; try again later"
+            )
+        admitted = Admitted(self)
         self.in_flight[transport] += 1
         self._idle.clear()
         try:
-            yield
+            yield admitted
         finally:
+            admitted.leave()
             self.in_flight[transport] -= 1
             if not any(self.in_flight.values()):
                 self._idle.set()
+
+    def change(self, before: int, after: int) -> None:
+        """A request counts `after` bytes instead of `before`; StatusError (UNAVAILABLE)."""
+        self.check(before, after)
+        self.bytes_in_flight += after - before
+
+    def check(self, before: int, after: int) -> None:
+        """StatusError (UNAVAILABLE): a request that counts `before` bytes may not count `after`."""
+        others = self.bytes_in_flight - before
+        if others and after > before and others + after > self._max_bytes:
+            raise _refusal(
+                "bytes", "The requests under way take all memory that there is for them; try again later"
+            )
 
     async def drain(self, seconds: float) -> bool:
         """Turn new requests away, and wait for those under way; False when some are left at the end."""
@@ -44,3 +111,7 @@ class Admission:
         except TimeoutError:
             return False
         return True
+
+
+def _refusal(reason: str, message: str) -> Refusal:
+    return Refusal(reason, Code.UNAVAILABLE, message)

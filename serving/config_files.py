@@ -82,6 +82,19 @@ def models_from_options(options: ServerOptions) -> tuple[ModelConfig, ...]:
     return ()
 
 
+def changed_models(options: ServerOptions) -> tuple[ModelConfig, ...]:
+    """The models of a --model_config_file that is read again.
+
+    StatusError, too, when it says nothing at all, as a file does that is being written: no model is unloaded
+    for that. An empty `model_config_list {}` unloads all.
+    """
+    path = Path(options.model_config_file)
+    message = read_model_server_config(path)
+    if message.WhichOneof("config") is None:
+        raise errors.invalid_file(str(path), "it is empty")
+    return model_configs(message)
+
+
 def read_model_server_config(path: Path) -> Any:
     """The `tensorflow.serving.ModelServerConfig` in a file; StatusError."""
     from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -22,7 +22,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving import errors, grpc_codec
-from serving.admission import Admission
+from serving.admission import Admission, Admitted
 from serving.answered import Answered, Caller, Watcher
 from serving.config_files import model_configs
 from serving.inference import Call, Inference, ModelSpec, Task
@@ -35,6 +35,9 @@ MAX_ERROR_BYTES = 1024
 TRUNCATED = "...TRUNCATED"
 PREDICTION_SERVICE = prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name
 MODEL_SERVICE = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
+
+# When a client may try again: gRPC's own words for it, which its retries follow, and HTTP's.
+RETRY = (("grpc-retry-pushback-ms", "1000"), ("retry-after", "1"))
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -59,6 +62,7 @@ class Received:
 
 
 Answer = Callable[[Received], Awaitable[Any]]
+Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
 
 
 class GrpcFront:
@@ -71,12 +75,14 @@ class GrpcFront:
         admission: Admission,
         *,
         as_content: bool = False,
+        read_timeout: float = 300.0,
         watchers: Sequence[Watcher] = (),
     ) -> None:
         self._inference = inference
         self._metrics = metrics
         self._admission = admission
         self._as_content = as_content
+        self._read_timeout = read_timeout
         self._watchers = watchers
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
@@ -106,22 +112,27 @@ class GrpcFront:
         ]
 
     def _method(self, api: str, kind: Any, answer: Answer) -> "grpc.RpcMethodHandler[bytes, bytes]":
-        async def serve(body: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
+        async def serve(_: Any, context: Context) -> bytes:
             received = Received(kind(), _deadline(context), context)
             try:
-                return await self._answered(api, received, body, answer)
+                return await self._answered(api, received, context, answer)
             except StatusError as error:
-                await context.abort(_STATUS_CODES[int(error.code)], truncated(error.message))
+                retry = RETRY if error.code == Code.UNAVAILABLE else ()
+                await context.abort(
+                    _STATUS_CODES[int(error.code)], truncated(error.message), trailing_metadata=retry
+                )
                 raise
 
-        return grpc.unary_unary_rpc_method_handler(serve)
+        # A handler of one message as far as clients can tell. As one of a stream it is called before the
+        # message is read, so that what is refused takes no memory.
+        return grpc.stream_unary_rpc_method_handler(serve)
 
-    async def _answered(self, api: str, received: Received, body: bytes, answer: Answer) -> bytes:
+    async def _answered(self, api: str, received: Received, context: Context, answer: Answer) -> bytes:
         """Answer and count a request; StatusError for whatever went wrong."""
         started, code, failure = time.monotonic(), Code.CANCELLED, None
         try:
-            with self._admission.request("grpc"):
-                _parse(received.message, body)
+            with self._admission.request("grpc") as admitted:
+                _parse(received.message, await self._body(context, admitted))
                 response = _serialized(await answer(received))
             code = Code.OK
             return response
@@ -138,6 +149,20 @@ class GrpcFront:
             self._metrics.answered(answered)
             for watch in self._watchers:
                 watch(answered, received.caller())
+
+    async def _body(self, context: Context, admitted: Admitted) -> bytes:
+        """Read a request's message; StatusError: too many requests take memory, or it does not come."""
+        admitted.expect_message()
+        try:
+            async with asyncio.timeout(self._read_timeout):
+                body = await context.read()
+        except TimeoutError:
+            message = f"The request's message did not come in {self._read_timeout:g} s"
+            raise errors.Refusal("slow", Code.DEADLINE_EXCEEDED, message) from None
+        if not isinstance(body, bytes):
+            raise StatusError(Code.INTERNAL, "The request has no message")
+        admitted.received(len(body))
+        return body
 
     async def _predict(self, received: Received) -> Any:
         request, call = received.message, received.called()

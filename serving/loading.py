@@ -2,13 +2,14 @@
 
 import functools
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from serving import servable, session, warmup
+from serving import servable, session, source, warmup
 from serving.batching_parameters import BatchingParameters
 from serving.config_files import read_batching
 from serving.options import ServerOptions
@@ -75,6 +76,28 @@ def loader(options: ServerOptions, observer: WarmupObserver | None = None) -> Lo
 
 
 def _load(options: ServerOptions, config: Any, observer: WarmupObserver | None, path: Path) -> Servable:
+    """Load a version; what the error says of where it is on this machine is left out: clients are told it."""
+    try:
+        source.check_links(path)
+        return _loaded(options, config, observer, path)
+    except Exception as error:
+        status = session.status_of(error)
+        raise StatusError(status.code, _without_place(status.message, path)) from error
+
+
+def _without_place(message: str, path: Path) -> str:
+    """A message without the directories above a version, or the rest that is left of them.
+
+    What looks like a path has been taken from it; a directory's name with a space in it does not.
+    """
+    for place in {path, path.resolve()}:
+        for first in range(len(place.parts) - 1):
+            rest = str(Path(*place.parts[first:]))
+            message = message.replace(f"{rest}{os.sep}", "").replace(rest, path.name)
+    return message
+
+
+def _loaded(options: ServerOptions, config: Any, observer: WarmupObserver | None, path: Path) -> Servable:
     tags = tuple(tag for tag in options.saved_model_tags.split(",") if tag)
     loaded = servable.load(path, tags=tags, session_config=config, batching=_batching(options, path))
     if options.enable_model_warmup:

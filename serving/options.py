@@ -4,15 +4,23 @@
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TextIO
 
+from serving.option_checks import OptionsError, check
 
-class OptionsError(ValueError):
-    """The options cannot be read or contradict each other; the message says which and what to do."""
-
-    exit_code = 2
+__all__ = [
+    "FLAGS",
+    "Flag",
+    "OptionsError",
+    "ServerOptions",
+    "check",
+    "from_values",
+    "parse",
+    "value_of",
+    "without_effect",
+]
 
 
 def _flag(default: Any, help_text: str, *, kind: type | None = None, acts: bool = True) -> Any:
@@ -91,6 +99,18 @@ class ServerOptions:
     )
     monitoring_config_file: str = _flag("", "Text-format MonitoringConfig: where the Prometheus metrics are.")
     ssl_config_file: str = _flag("", "Text-format SSLConfig with the PEM texts inline: TLS on the gRPC port.")
+    rest_api_ssl: bool = _flag(
+        False,
+        "Use --ssl_config_file on the REST port, too (own addition; TensorFlow Serving's is always plain).",
+    )
+    auth_tokens_file: str = _flag(
+        "",
+        "File of bearer tokens, one a line: only who sends one is answered, but for health. It is read again "
+        "when it changes (own addition).",
+    )
+    auth_open_metrics: bool = _flag(
+        False, "Show the metrics without a token despite --auth_tokens_file (own addition)."
+    )
     use_alts_credentials: bool = _flag(
         False, "Google ALTS on the gRPC port: refused here, Python's gRPC has none."
     )
@@ -144,6 +164,40 @@ class ServerOptions:
     )
     rest_api_max_inflated_bytes: int = _flag(
         100 * 2**20, "Most bytes that the gzip body of a REST request may inflate to (own addition)."
+    )
+    rest_api_max_body_bytes: int = _flag(
+        2**31 - 1, "Most bytes of a REST request's body; 413 above (own addition)."
+    )
+    rest_api_max_connections: int = _flag(
+        4096, "Most open connections of the REST port; others get 503. 0: any number (own addition)."
+    )
+    rest_api_idle_timeout_seconds: float = _flag(
+        75.0,
+        "Longest wait for the header of a REST request, from the connection or the last answer on; so long a "
+        "body or the reading of an answer may also stall (own addition).",
+    )
+    grpc_max_message_bytes: int = _flag(
+        2**31 - 1,
+        "Most bytes of a gRPC request's message; RESOURCE_EXHAUSTED above (own addition, with TensorFlow "
+        "Serving's fixed number).",
+    )
+    grpc_max_concurrent_streams: int = _flag(
+        1024, "Most requests under way on one gRPC connection; others wait in the client (own addition)."
+    )
+    grpc_max_connections: int = _flag(
+        4096, "Most open connections of the gRPC port; 0: any number (own addition)."
+    )
+    grpc_read_timeout_seconds: float = _flag(
+        300.0, "Longest wait for the message of a gRPC request once it has begun (own addition)."
+    )
+    max_requests_in_flight: int = _flag(
+        8192,
+        "Most requests under way on both ports; others get UNAVAILABLE or 503. 0: any number (own addition).",
+    )
+    max_request_bytes_in_flight: int = _flag(
+        0,
+        "Most bytes that the bodies of requests under way have together; 0: a sixteenth of the memory that "
+        "the process may use, at least 64 MiB. A request that is alone is always taken (own addition).",
     )
     log_format: str = _flag("text", "How log lines are written: text or json (own addition).")
     access_log: bool = _flag(False, "Write a line to the log for each request (own addition).")
@@ -251,86 +305,3 @@ def value_of(flag: Flag, text: str) -> Any:
 def without_effect(options: ServerOptions) -> tuple[str, ...]:
     """The flags that were given a value but have no effect here, for one line of the log each."""
     return tuple(flag.name for flag in FLAGS if not flag.acts and getattr(options, flag.name) != flag.default)
-
-
-@dataclass(frozen=True)
-class _Contradiction:
-    holds: Callable[[ServerOptions], bool]
-    message: str
-
-
-def _parallelism_set_thrice(options: ServerOptions) -> bool:
-    return (
-        min(
-            options.tensorflow_session_parallelism,
-            options.tensorflow_intra_op_parallelism,
-            options.tensorflow_inter_op_parallelism,
-        )
-        > 0
-    )
-
-
-_CONTRADICTIONS = (
-    _Contradiction(
-        lambda o: o.log_format not in ("text", "json"),
-        "--log_format is neither text nor json; give one of them",
-    ),
-    _Contradiction(
-        lambda o: bool(o.otlp_endpoint) and not o.otlp_endpoint.startswith(("http://", "https://")),
-        "--otlp_endpoint is no URL; give http://HOST:PORT, or https:// with TLS",
-    ),
-    _Contradiction(
-        lambda o: not 0 <= o.request_log_sampling_rate <= 1,
-        "--request_log_sampling_rate is a share of the requests; give 0 to 1",
-    ),
-    _Contradiction(
-        lambda o: min(o.request_log_max_file_bytes, o.request_log_max_files) < 1,
-        "--request_log_max_file_bytes and --request_log_max_files must be 1 or more",
-    ),
-    _Contradiction(
-        lambda o: o.port == o.rest_api_port > 0,
-        "--port and --rest_api_port are the same; give one of them another",
-    ),
-    _Contradiction(
-        lambda o: o.port == 0 and not o.grpc_socket_path,
-        "--port=0 turns gRPC's port off; give --grpc_socket_path, or another --port",
-    ),
-    _Contradiction(
-        lambda o: not (o.model_config_file or o.model_base_path or o.model_store_root),
-        "there is nothing to serve; give --model_base_path, --model_config_file or --model_store_root",
-    ),
-    _Contradiction(
-        lambda o: bool(o.batching_parameters_file) and not o.enable_batching,
-        "--batching_parameters_file is given without --enable_batching; add it, or leave the file out",
-    ),
-    _Contradiction(
-        lambda o: bool(o.ssl_config_file) and o.use_alts_credentials,
-        "--ssl_config_file and --use_alts_credentials exclude each other; leave one out",
-    ),
-    _Contradiction(
-        lambda o: o.use_alts_credentials,
-        "--use_alts_credentials: Python's gRPC server has no ALTS, and the port would be open without it; "
-        "use --ssl_config_file",
-    ),
-    _Contradiction(
-        _parallelism_set_thrice,
-        "--tensorflow_session_parallelism, --tensorflow_intra_op_parallelism and "
-        "--tensorflow_inter_op_parallelism are all set; leave the first out, or the other two",
-    ),
-)
-
-
-def check(options: ServerOptions) -> None:
-    """Raise OptionsError when options contradict each other, before anything is started."""
-    for each in _CONTRADICTIONS:
-        if each.holds(options):
-            raise OptionsError(each.message)
-    if not _is_port(options.port) or not _is_port(options.rest_api_port):
-        raise OptionsError(
-            f"--port={options.port} --rest_api_port={options.rest_api_port}: a port is 1 to 65535, "
-            "0 for off or -1 for a free one"
-        )
-
-
-def _is_port(number: int) -> bool:
-    return -1 <= number <= 65535  # noqa: PLR2004

@@ -103,7 +103,7 @@ class OwnMetrics:
                 "counter",
                 "kedge_requests_refused_total",
                 ("reason", *REQUEST),
-                lambda: self._turned_away(admission.refused),
+                lambda: self._turned_away(admission.turned_away),
                 "Requests turned away that could be answered at another time, by reason.",
             ),
             Computed(

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import grpc
 
-from serving.config_files import read_tls
+from serving import tls
+from serving.config_files import Tls
 from serving.options import ServerOptions
 
 FREE = -1
-MAX_MESSAGE_BYTES = 2**31 - 1
+# How long a gRPC client may take for TLS and HTTP/2's greeting.
+HANDSHAKE_SECONDS = 30
+# How often a gRPC connection on which nothing comes is asked for a sign of life, and how long that may take.
+PING_SECONDS = 60
+PONG_SECONDS = 20
 
 
 class StartError(Exception):
@@ -20,21 +25,33 @@ class StartError(Exception):
 
 
 def grpc_options(options: ServerOptions) -> list[tuple[str, str | int]]:
-    """The arguments of the gRPC server: no limit of messages, a port of its own, and the user's."""
+    """The arguments of the gRPC server: its limits, a port of its own, and the user's.
+
+    A client that has gone without a word, or never said one, is found by pings and by the handshake's time.
+    """
+    connections = options.grpc_max_connections
     return [
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_receive_message_length", options.grpc_max_message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),
+        ("grpc.max_concurrent_streams", options.grpc_max_concurrent_streams),
+        *([("grpc.max_allowed_incoming_connections", connections)] if connections > 0 else []),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
+        ("grpc.keepalive_time_ms", PING_SECONDS * 1000),
+        ("grpc.keepalive_timeout_ms", PONG_SECONDS * 1000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # gRPC's own 5 minutes would hang up on clients that ask more often.
+        ("grpc.http2.min_ping_interval_without_data_ms", 1000),
         *_arguments(options.grpc_channel_arguments),
     ]
 
 
-def open_grpc(server: grpc.aio.Server, options: ServerOptions) -> int:
-    """Have the gRPC server listen, with TLS where a file says so; its port, 0 with a UNIX socket alone.
+def open_grpc(server: grpc.aio.Server, options: ServerOptions, certificate: Tls | None = None) -> int:
+    """Have the gRPC server listen, with TLS where there is a certificate; its port, 0 for a UNIX socket.
 
-    StartError, or StatusError for a broken --ssl_config_file.
+    StartError.
     """
-    credentials = _credentials(options)
+    credentials = tls.credentials(certificate) if certificate else None
     port = 0
     if options.port:
         number = 0 if options.port == FREE else options.port
@@ -83,23 +100,11 @@ def _add(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredenti
             return server.add_insecure_port(address)
         return server.add_secure_port(address, credentials)
     except RuntimeError as error:
-        raise _cannot(flag, address, "it is in use, or the certificate is not valid") from error
+        raise _cannot(flag, address, "it is in use, or no address of this machine") from error
 
 
 def _cannot(flag: str, address: str, reason: str) -> StartError:
     return StartError(f"cannot listen on {address} for {flag}: {reason}; free it, or give another")
-
-
-def _credentials(options: ServerOptions) -> grpc.ServerCredentials | None:
-    if not options.ssl_config_file:
-        return None
-    tls = read_tls(Path(options.ssl_config_file))
-    authorities = tls.custom_ca.encode() or None
-    if tls.client_verify and authorities is None:
-        raise StartError("--ssl_config_file: client_verify needs custom_ca, the authority of the clients")
-    return grpc.ssl_server_credentials(
-        [(tls.server_key.encode(), tls.server_cert.encode())], authorities, tls.client_verify
-    )
 
 
 def _arguments(text: str) -> Sequence[tuple[str, str | int]]:

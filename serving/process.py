@@ -1,11 +1,13 @@
 """The server as a process: its event loop, its signals, and what it says of its ports."""
 
 import asyncio
+import ipaddress
 import json
 import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,8 @@ from serving.server import ModelServer
 
 _log = logging.getLogger(__name__)
 
+# What Python is given to take the process down once the server has stopped.
+CLEANING_UP_SECONDS = 1.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -37,15 +41,29 @@ async def _serve(options: ServerOptions) -> None:
     if not starting.done():
         starting.cancel()
         await asyncio.wait((starting,))
+        _end_without_waiting()
         return
     await starting
     _report(server, options)
     await told
     _log.info("stopping: new requests are refused, those under way have %g s", options.shutdown_grace_seconds)
-    if not await server.stop():
-        # A model that runs on would hold the process up: Python waits for its threads.
+    _end_without_waiting(CLEANING_UP_SECONDS if await server.stop() else 0)
+
+
+def _end_without_waiting(seconds: float = CLEANING_UP_SECONDS) -> None:
+    """Have the process end in so many seconds, also when a thread is in a run, or a load, that never ends.
+
+    Python itself would wait for all threads.
+    """
+
+    def end() -> None:
+        _log.warning("a model is still running: it is not waited for")
         logging.shutdown()
         os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _stopping_on_signals() -> asyncio.Event:
@@ -73,14 +91,31 @@ def _report(server: ModelServer, options: ServerOptions) -> None:
         places.append(f"gRPC on unix:{options.grpc_socket_path}")
     if server.rest_port:
         places.append(f"REST on http://{options.bind_address}:{server.rest_port}")
+    said = f"{', '.join(places)}{_reach(options.bind_address)}"
     if options.log_format == "json":
-        _log.info("%s", ", ".join(places))
+        _log.info("%s", said)
     else:
-        print(f"kedge: {', '.join(places)}", file=sys.stderr, flush=True)
+        print(f"kedge: {said}", file=sys.stderr, flush=True)
     if options.report_ports_fd >= 0:
         with os.fdopen(options.report_ports_fd, "w") as pipe:
             json.dump({"grpc_port": server.grpc_port, "rest_port": server.rest_port}, pipe)
             pipe.write("\n")
+
+
+def _reach(address: str) -> str:
+    """What a person must know who calls from elsewhere, and in vain."""
+    host = address.strip("[]")
+    if host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback):
+        return " (this machine only; --bind_address=0.0.0.0 for all)"
+    return ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

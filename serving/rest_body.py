@@ -3,33 +3,60 @@
 import asyncio
 import gzip
 import zlib
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from serving import errors
-from wire.errors import StatusError
+from serving.admission import Admitted
+from wire.errors import Code, StatusError
 
 # Answers from this size on are compressed for who accepts it; smaller ones would hardly shrink.
 COMPRESSED_FROM = 1024
 # Work on a body from this size on leaves the event loop alone.
 OFF_LOOP_FROM = 64 * 1024
+# A body, or the reading of an answer, must go on at such a rate once its patience is used up.
+LEAST_BYTES_PER_SECOND = 1024
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
-async def read(request: web.BaseRequest, most_inflated: int) -> bytes:
-    """A request's body, inflated where its Content-Encoding says gzip.
+@dataclass(frozen=True, kw_only=True)
+class BodyLimits:
+    """The most bytes of a body as it comes, and of one that was inflated; the seconds that it may stall."""
 
-    StatusError (INVALID_ARGUMENT): it does not inflate, or to more than `most_inflated` bytes.
+    most: int = 2**31 - 1
+    most_inflated: int = 100 * 2**20
+    patience: float = 75.0
+
+
+class BodyError(errors.Refusal):
+    """A body that is not taken for its size or its slowness, for which HTTP has a status of its own."""
+
+    def __init__(self, reason: str, code: Code, message: str, http_status: int) -> None:
+        super().__init__(reason, code, message)
+        self.http_status = http_status
+
+
+async def read(request: web.BaseRequest, limits: BodyLimits, admitted: Admitted) -> bytes:
+    """A request's body, inflated where its Content-Encoding says gzip; its bytes are held in `admitted`.
+
+    StatusError, INVALID_ARGUMENT: it does not inflate, or to more bytes than may be; UNAVAILABLE: there is no
+    room for it now. BodyError: it is too large, or too slow.
     """
+    _refuse_by_length(request, limits.most, admitted)
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
     if "gzip" not in request.headers.get("Content-Encoding", ""):
-        return await _received(request, None)
-    compressed = await _received(request, most_inflated)
+        return await _received(request, limits, admitted, _too_large_body(limits.most), limits.most)
+    too_large, most = _too_large(limits.most_inflated), min(limits.most, limits.most_inflated)
+    compressed = await _received(request, limits, admitted, too_large, most)
     if len(compressed) < OFF_LOOP_FROM:
-        return inflate(compressed, most_inflated)
-    return await asyncio.to_thread(inflate, compressed, most_inflated)
+        inflated = inflate(compressed, limits.most_inflated)
+    else:
+        inflated = await asyncio.to_thread(inflate, compressed, limits.most_inflated)
+    admitted.hold(len(inflated))
+    return inflated
 
 
 def inflate(compressed: bytes, most: int) -> bytes:
@@ -55,14 +82,73 @@ async def compressed(body: bytes, accepted: str) -> bytes | None:
     return await asyncio.to_thread(gzip.compress, body, 1)
 
 
-async def _received(request: web.BaseRequest, most: int | None) -> bytes:
-    chunks = []
-    size = 0
-    async for chunk in request.content.iter_any():
-        size += len(chunk)
-        if most is not None and size > most:
-            raise _too_large(most)
-        chunks.append(chunk)
+async def send(response: web.Response, request: web.BaseRequest, patience: float) -> None:
+    """Write an answer to its end; a client that does not read on for `patience` seconds is hung up on."""
+    size = len(response.body) if isinstance(response.body, bytes) else 0
+    if size < OFF_LOOP_FROM:
+        try:
+            async with asyncio.timeout(patience):
+                await _write(response, request)
+        except TimeoutError:
+            _hang_up(request)
+        return
+    writing = asyncio.create_task(_write(response, request))
+    try:
+        unread = size
+        while not (await asyncio.wait((writing,), timeout=patience))[0]:
+            before, unread = unread, _unread(request)
+            if before - unread < patience * LEAST_BYTES_PER_SECOND:
+                _hang_up(request)
+                return
+        await writing
+    finally:
+        writing.cancel()
+
+
+async def _write(response: web.Response, request: web.BaseRequest) -> None:
+    await response.prepare(request)
+    await response.write_eof()
+
+
+def _unread(request: web.BaseRequest) -> int:
+    """How many bytes of the answer this process still has."""
+    return request.transport.get_write_buffer_size() if request.transport is not None else 0
+
+
+def _hang_up(request: web.BaseRequest) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _refuse_by_length(request: web.BaseRequest, most: int, admitted: Admitted) -> None:
+    """Refuse a body by the length that its header gives, before any of it is read.
+
+    Room is taken as the body comes only: who announced much and sent nothing would keep it from the others.
+    """
+    length = request.content_length or 0
+    if length > most:
+        raise _too_large_body(most)
+    admitted.check(length)
+
+
+async def _received(
+    request: web.BaseRequest, limits: BodyLimits, admitted: Admitted, too_large: StatusError, most: int
+) -> bytes:
+    began = asyncio.get_running_loop().time()
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout_at(began + limits.patience) as time_left:
+            async for chunk in request.content.iter_any():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > most:
+                    raise too_large
+                admitted.hold(size)
+                time_left.reschedule(began + limits.patience + size / LEAST_BYTES_PER_SECOND)
+    except TimeoutError:
+        raise BodyError(
+            "slow", Code.DEADLINE_EXCEEDED, f"The body did not come in time: {size} bytes of it did", 408
+        ) from None
     return b"".join(chunks)
 
 
@@ -72,6 +158,15 @@ def _accepts_gzip(accepted: str) -> bool:
         if coding.lower() == "gzip":
             return weight.rstrip("0.") != "" if weight else True
     return False
+
+
+def _too_large_body(most: int) -> BodyError:
+    return BodyError(
+        "size",
+        Code.RESOURCE_EXHAUSTED,
+        f"The body has more than {most} bytes, the most that is taken (--rest_api_max_body_bytes)",
+        413,
+    )
 
 
 def _too_large(most: int) -> StatusError:

@@ -1,6 +1,7 @@
 """The REST transport: finds what a URL asks for, reads the JSON, asks the core, writes the JSON."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,10 +13,12 @@ from aiohttp import web
 from numpy.typing import NDArray
 
 from serving import errors, grpc_codec, rest_body, rest_urls
-from serving.admission import Admission
+from serving.admission import Admission, Admitted
 from serving.answered import Answered, Caller, Watcher
+from serving.auth import CHALLENGE, Tokens
 from serving.inference import METADATA_FIELD, Call, Inference, ModelSpec
 from serving.metrics import Metrics
+from serving.rest_body import BodyLimits
 from serving.servable import SignatureInfo
 from wire import json_tensors
 from wire.errors import Code, StatusError, http_status
@@ -35,6 +38,13 @@ CORS = {
     "Access-Control-Allow-Methods": "POST, GET",
     "Access-Control-Allow-Headers": "Content-Type",
 }
+# What is told of a refusal besides its status: when to come again, how to be let in.
+REFUSALS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": CHALLENGE},
+    503: {"Retry-After": "1"},
+}
+# Who goes on sending what is not taken.
+HUNG_UP_ON = (408, 413)
 NOT_FOUND_PAGE = b"<HTML><HEAD><TITLE>404 Not Found</TITLE></HEAD><BODY><H1>Not Found</H1></BODY></HTML>\n"
 
 
@@ -45,7 +55,9 @@ class RestOptions:
     timeout: float | None = 30.0
     cors: bool = False
     metrics_path: str = ""
-    max_inflated_bytes: int = 100 * 2**20
+    body: BodyLimits = field(default_factory=BodyLimits)
+    tokens: Tokens | None = None
+    open_metrics: bool = False
 
 
 @dataclass(slots=True)
@@ -58,6 +70,7 @@ class Exchange:
     call: Call = field(default_factory=lambda: Call(ModelSpec("")))
     code: Code = Code.CANCELLED
     error: StatusError | None = None
+    admitted: Admitted | None = None
 
 
 @dataclass(eq=False)
@@ -108,8 +121,13 @@ class RestFront:
         path = request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
         if rest_urls.is_api(path):
             return await self._api(request, path)
+        response = self._beside_the_api(request, path)
+        await rest_body.send(response, request, self._options.body.patience)
+        return response
+
+    def _beside_the_api(self, request: web.BaseRequest, path: str) -> web.Response:
         if self._options.metrics_path and path.partition("?")[0] == self._options.metrics_path:
-            return self._page(path)
+            return self._page(request, path)
         if request.method in ("GET", "HEAD") and path == HEALTH_PATH:
             return _response(200, b"ok\n", "text/plain")
         if request.method in ("GET", "HEAD") and path == READINESS_PATH:
@@ -119,10 +137,13 @@ class RestFront:
     async def _api(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         exchange = Exchange(request, time.monotonic())
         try:
-            if request.method == "OPTIONS":
-                return self._preflight(exchange)
-            body = await self._answer(exchange, path)
-            return await self._json(exchange, body)
+            with contextlib.ExitStack() as under_way:
+                if request.method == "OPTIONS":
+                    response = self._preflight(exchange)
+                else:
+                    response = await self._json(exchange, await self._answer(exchange, path, under_way))
+                await rest_body.send(response, request, self._options.body.patience)
+            return response
         finally:
             self._answered(exchange)
 
@@ -134,14 +155,19 @@ class RestFront:
         for watch in self._watchers:
             watch(answered, Caller(lambda: _lower(request.headers), lambda: request.remote or ""))
 
-    async def _answer(self, exchange: Exchange, path: str) -> bytes:
-        """The body of the answer, which is an error's where `exchange.code` is not OK."""
+    async def _answer(self, exchange: Exchange, path: str, under_way: contextlib.ExitStack) -> bytes:
+        """The body of the answer, which is an error's where `exchange.code` is not OK.
+
+        The request is under way until `under_way` is left.
+        """
         try:
-            with self._admission.request("rest"):
-                found = rest_urls.route(exchange.request.method, path)
-                exchange.api = found.action if found.action in ("predict", "classify", "regress") else ""
-                exchange.call = Call(found.spec, transport="rest")
-                body = await self._actions[found.action](exchange)
+            if self._options.tokens is not None:
+                self._options.tokens.check(exchange.request.headers.get("Authorization"))
+            exchange.admitted = under_way.enter_context(self._admission.request("rest"))
+            found = rest_urls.route(exchange.request.method, path)
+            exchange.api = found.action if found.action in ("predict", "classify", "regress") else ""
+            exchange.call = Call(found.spec, transport="rest")
+            body = await self._actions[found.action](exchange)
             exchange.code = Code.OK
             return body
         except StatusError as error:
@@ -201,7 +227,9 @@ class RestFront:
         return orjson.dumps({"models": models}, option=orjson.OPT_INDENT_2)
 
     async def _body(self, exchange: Exchange) -> bytes:
-        return await rest_body.read(exchange.request, self._options.max_inflated_bytes)
+        if exchange.admitted is None:
+            raise AssertionError("a body is read of requests that were let in only")
+        return await rest_body.read(exchange.request, self._options.body, exchange.admitted)
 
     def _call(self, exchange: Exchange, document: Mapping[str, Any]) -> Call:
         """The call of a request whose body has been read: its time begins now."""
@@ -211,25 +239,42 @@ class RestFront:
         return exchange.call
 
     async def _json(self, exchange: Exchange, body: bytes) -> web.Response:
-        headers = dict(CORS) if self._options.cors else {}
+        headers = self._cors()
+        error = exchange.error
+        status = error.http_status if isinstance(error, rest_body.BodyError) else http_status(exchange.code)
+        headers |= REFUSALS.get(status, {})
         if exchange.call.version is not None:
             headers[VERSION_HEADER] = str(exchange.call.version)
         compressed = await rest_body.compressed(body, exchange.request.headers.get("Accept-Encoding", ""))
         if compressed is not None:
             headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-        response = _response(http_status(exchange.code), compressed or body, JSON, headers)
-        if self._admission.draining:
+        response = _response(status, compressed or body, JSON, headers)
+        if self._admission.draining or status in HUNG_UP_ON:
             response.force_close()
         return response
+
+    def _cors(self) -> dict[str, str]:
+        if not self._options.cors:
+            return {}
+        return (
+            CORS | {"Access-Control-Allow-Headers": "Content-Type, Authorization"}
+            if self._options.tokens
+            else CORS
+        )
 
     def _preflight(self, exchange: Exchange) -> web.Response:
         origin = exchange.request.headers.get("Origin", "")
         allowed = "http://" in origin or "https://" in origin
         exchange.code = Code.OK if allowed else Code.INVALID_ARGUMENT
-        return _response(200 if allowed else 400, b"", None, CORS if self._options.cors else {})
+        return _response(200 if allowed else 400, b"", None, self._cors())
 
-    def _page(self, path: str) -> web.Response:
-        expected = self._options.metrics_path
+    def _page(self, request: web.BaseRequest, path: str) -> web.Response:
+        expected, tokens = self._options.metrics_path, self._options.tokens
+        if tokens is not None and not self._options.open_metrics:
+            try:
+                tokens.check(request.headers.get("Authorization"))
+            except StatusError as error:
+                return _response(401, f"{error.message}\n".encode(), "text/plain", REFUSALS[401])
         if path != expected:
             return _response(400, f"Unexpected path: {path}. Should be {expected}".encode(), "text/plain")
         return _response(200, self._metrics.registry.page(), "text/plain")

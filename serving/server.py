@@ -5,17 +5,17 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
 import grpc
-from aiohttp import web
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from serving import config_files, loading, ports
+from serving import config_files, loading, ports, tls
 from serving.admission import Admission
+from serving.auth import Guard, Tokens
 from serving.batching import Batcher
 from serving.batching_parameters import BatchingParameters
 from serving.config_files import ModelConfig, Monitoring
@@ -28,6 +28,8 @@ from serving.metrics import Metrics
 from serving.observation import Observation
 from serving.options import ServerOptions, without_effect
 from serving.request_log import RequestLog
+from serving.rest_body import BodyLimits
+from serving.rest_connections import ConnectionLimits, listen
 from serving.rest_front import RestFront, RestOptions
 from serving.states import State
 from wire.errors import StatusError
@@ -39,7 +41,6 @@ HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 LAST_ANSWERS_SECONDS = 0.5
 # What the request log and the traces are given to be written and sent at the end.
 LAST_RECORDS_SECONDS = 2.0
-MAX_URL_BYTES = 65536
 
 
 class ModelServer:
@@ -54,7 +55,15 @@ class ModelServer:
         self.rest_port = 0
         self._options = options
         self._monitoring = _monitoring(options)
-        self._admission = Admission()
+        self._admission = Admission(
+            max_requests=options.max_requests_in_flight, max_bytes=options.max_request_bytes_in_flight
+        )
+        self._tls = tls.read(Path(options.ssl_config_file)) if options.ssl_config_file else None
+        self._tokens = (
+            Tokens(Path(options.auth_tokens_file), self._admission.turned_away)
+            if options.auth_tokens_file
+            else None
+        )
         self._metrics = Metrics(Registry())
         self._observation = Observation(options, self._metrics)
         self._batcher = Batcher(
@@ -112,7 +121,9 @@ class ModelServer:
         await asyncio.to_thread(self._observation.close, LAST_RECORDS_SECONDS)
         freeing = asyncio.to_thread(self._lifecycle.stop)
         try:
-            await asyncio.wait_for(freeing, max(LAST_ANSWERS_SECONDS, deadline - time.monotonic()))
+            await asyncio.wait_for(
+                freeing, max(LAST_ANSWERS_SECONDS if drained else 0, deadline - time.monotonic())
+            )
         except TimeoutError:
             return False
         return drained
@@ -133,34 +144,35 @@ class ModelServer:
             self._metrics,
             self._admission,
             as_content=options.enable_serialization_as_tensor_content,
+            read_timeout=options.grpc_read_timeout_seconds,
             watchers=self._observation.watchers,
         )
-        server = grpc.aio.server(options=ports.grpc_options(options))
+        guards = [Guard(self._tokens)] if self._tokens else []
+        server = grpc.aio.server(options=ports.grpc_options(options), interceptors=guards)
         server.add_generic_rpc_handlers(front.handlers())
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         names = (PREDICTION_SERVICE, MODEL_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-        port = ports.open_grpc(server, options)
+        port = ports.open_grpc(server, options, self._tls)
         await server.start()
         self._started.push_async_callback(server.stop, LAST_ANSWERS_SECONDS)
         return port
 
     async def _start_rest(self, listening: socket.socket) -> int:
+        options = self._options
         front = RestFront(
             self._inference,
             self._metrics,
             self._admission,
-            _rest_options(self._options, self._monitoring),
+            _rest_options(options, self._monitoring, self._tokens),
             watchers=self._observation.watchers,
         )
-        server = web.Server(
-            front.handle,
-            handler_cancellation=True,
-            auto_decompress=False,
-            access_log=None,
-            max_line_size=MAX_URL_BYTES,
+        limits = ConnectionLimits(
+            most=options.rest_api_max_connections,
+            idle=options.rest_api_idle_timeout_seconds,
+            tls=tls.context(self._tls) if self._tls and options.rest_api_ssl else None,
         )
-        listener = await asyncio.get_running_loop().create_server(server, sock=listening)
+        server, listener = await listen(front.handle, listening, self._admission, limits)
         self._started.push_async_callback(server.shutdown, LAST_ANSWERS_SECONDS)
         self._started.callback(server.pre_shutdown)
         self._started.callback(listener.close)
@@ -206,15 +218,17 @@ class _Events:
 
 
 def _lifecycle(options: ServerOptions, events: _Events) -> Lifecycle:
-    def configs() -> Sequence[ModelConfig]:
-        found = config_files.models_from_options(options)
+    def configs(
+        read: Callable[[ServerOptions], Sequence[ModelConfig]] = config_files.models_from_options,
+    ) -> Sequence[ModelConfig]:
+        found = read(options)
         events.requests.trust(found)
         return found
 
     watch = Watch(
         poll_seconds=options.file_system_poll_wait_seconds,
         store_root=Path(options.model_store_root).absolute() if options.model_store_root else None,
-        read_configs=configs,
+        read_configs=lambda: configs(config_files.changed_models),
         config_seconds=options.model_config_file_poll_wait_seconds if options.model_config_file else 0,
     )
     return Lifecycle(
@@ -242,13 +256,19 @@ def _batching(options: ServerOptions) -> BatchingParameters | None:
     return config_files.read_batching(Path(options.batching_parameters_file))
 
 
-def _rest_options(options: ServerOptions, monitoring: Monitoring) -> RestOptions:
+def _rest_options(options: ServerOptions, monitoring: Monitoring, tokens: Tokens | None) -> RestOptions:
     milliseconds = options.rest_api_timeout_in_ms
     return RestOptions(
         timeout=milliseconds / 1000 if milliseconds > 0 else None,
         cors=options.rest_api_enable_cors_support,
         metrics_path=monitoring.path if monitoring.enable else "",
-        max_inflated_bytes=options.rest_api_max_inflated_bytes,
+        body=BodyLimits(
+            most=options.rest_api_max_body_bytes,
+            most_inflated=options.rest_api_max_inflated_bytes,
+            patience=options.rest_api_idle_timeout_seconds,
+        ),
+        tokens=tokens,
+        open_metrics=options.auth_open_metrics,
     )
 
 

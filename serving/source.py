@@ -72,7 +72,10 @@ class Source:
         return tuple(
             ModelConfig(child.name, child)
             for child in children
-            if child.is_dir() and not child.name.startswith(".") and self._has_versions(child)
+            if child.is_dir()
+            and not child.name.startswith(".")
+            and self._has_versions(child)
+            and self._is_inside(root.resolve(), child)
         )
 
     def _has_versions(self, path: Path) -> bool:
@@ -80,6 +83,12 @@ class Source:
             return bool(self.versions(path))
         except StatusError:
             return False
+
+    def _is_inside(self, root: Path, model: Path) -> bool:
+        if model.resolve().is_relative_to(root):
+            return True
+        self.tell(f"{model}: is refused, it is a link that leaves the model store; name it in a config file")
+        return False
 
     def _is_servable(self, root: Path, path: Path) -> bool:
         files = [path / name for name in SAVED_MODEL_FILES if (path / name).is_file()]
@@ -97,6 +106,17 @@ class Source:
         if text not in self._told:
             self._told.add(text)
             _log.warning("%s", text)
+
+
+def check_links(version: Path) -> None:
+    """StatusError (PERMISSION_DENIED): a file of a version is a link that leads out of its base path."""
+    base = version.parent.resolve()
+    for path in version.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(base):
+            inside = path.relative_to(version)
+            raise StatusError(
+                Code.PERMISSION_DENIED, f"{inside} is a link that leaves the base path; copy the file there"
+            )
 
 
 def version_number(name: str) -> int | None:

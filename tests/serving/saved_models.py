@@ -129,6 +129,47 @@ def peculiar(path: Path) -> Path:
     return export(path, signatures)
 
 
+def constant(path: Path, number: float) -> Path:
+    """`x` [n] → `y` = the number, n times: versions that can be told from one another by their answers."""
+    from serving.session import tensorflow
+
+    tf = tensorflow().compat.v1
+
+    def signatures() -> dict[str, Any]:
+        x = tf.placeholder(tf.float32, [None], name="x")
+        return {"serving_default": signature({"x": x}, {"y": tf.zeros_like(x) + number})}
+
+    return export(path, signatures)
+
+
+def gate(path: Path) -> Path:
+    """`rows` [n, length] → `y` = their sums, in `wait` once `open` was asked, which has `x` [n] → `y` = x.
+
+    Until then a run waits without work, as long as its deadline lets it.
+    """
+    from serving.session import tensorflow
+
+    tf = tensorflow().compat.v1
+
+    def signatures() -> dict[str, Any]:
+        queue = tf.FIFOQueue(10, [tf.float32], [()])
+        rows = tf.placeholder(tf.float32, [None, None], name="rows")
+        x = tf.placeholder(tf.float32, [None], name="x")
+        sums = tf.reduce_sum(rows, axis=1)
+        token = queue.dequeue()
+        with tf.control_dependencies([queue.enqueue(token)]):
+            waited = tf.identity(sums)
+        with tf.control_dependencies([queue.enqueue(0.0)]):
+            opened = tf.identity(x)
+        return {
+            "serving_default": signature({"rows": rows}, {"y": sums}),
+            "wait": signature({"rows": rows}, {"y": waited}),
+            "open": signature({"x": x}, {"y": opened}),
+        }
+
+    return export(path, signatures)
+
+
 def broken(path: Path) -> Path:
     """A version that fails to load: its saved_model.pb is no message."""
     path.mkdir(parents=True)

@@ -204,7 +204,7 @@ async def test_what_was_turned_away_unread_is_counted_by_reason_alone(
 ) -> None:
     admission = Admission()
     metrics.watch(admission, {}, {})
-    admission.refused["connections"] += 2
+    admission.turned_away["connections"] += 2
     assert _lines(registry, "kedge_requests_refused_total{") == [
         'kedge_requests_refused_total{reason="connections",transport="",model="",version="",signature=""} 2'
     ]

@@ -192,7 +192,8 @@ def _process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
             lines = iter(process.stderr or ())
             said = next((line for line in lines if line.startswith("kedge: ")), "")
             found = re.fullmatch(
-                r"kedge: gRPC on 127\.0\.0\.1:(\d+), REST on http://127\.0\.0\.1:\d+\n", said
+                r"kedge: gRPC on 127\.0\.0\.1:(\d+), REST on http://127\.0\.0\.1:\d+ \(this machine.*\n",
+                said,
             )
             assert found, said
             yield process, int(found[1])
