@@ -93,10 +93,7 @@ async def test_rest_asks_for_a_token(base_path: Path, tokens_file: Path, method:
         allowed = await endpoint.rest(method, path, HALF.body(), Authorization=f"Bearer {TOKEN}")
         assert allowed.status == (400 if "nonsense" in path else 200)
         if path == METRICS:
-            assert (
-                b'kedge_requests_refused_total{reason="token",transport="",model="",version="",signature=""} 3\n'
-                in allowed.body
-            )
+            assert b'kedge_requests_refused_total{reason="token",' in allowed.body
 
 
 async def test_health_is_open_and_metrics_where_the_flag_says(base_path: Path, tokens_file: Path) -> None:
