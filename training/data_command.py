@@ -20,12 +20,12 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON docu
 Command = Callable[..., Any]
 
 
-def data_dir_option(text: str, *, exists: bool) -> Callable[[Command], Command]:
+def data_dir_option(command_name: str, text: str, *, exists: bool) -> Callable[[Command], Command]:
     """Give a command --data-dir, which is read from the environment as that of `kedge train` is."""
     return click.option(
         "--data-dir",
         type=click.Path(exists=exists, file_okay=False, path_type=Path),
-        envvar="KEDGE_DATA_DIR",
+        envvar=[f"KEDGE_DATA_{command_name}_DATA_DIR", "KEDGE_DATA_DIR"],
         show_envvar=True,
         help=text,
     )
@@ -38,7 +38,7 @@ def command() -> None:
 
 @command.command()
 @MODEL
-@data_dir_option("Where the files are put, unless they are there; else Keras's cache.", exists=False)
+@data_dir_option("FETCH", "Where the files are put, unless they are there; else Keras's cache.", exists=False)
 @JSON
 def fetch(model: str, data_dir: Path | None, as_json: bool) -> None:
     """Download the files of MODEL's data set that are missing, and verify all.
@@ -54,7 +54,7 @@ def fetch(model: str, data_dir: Path | None, as_json: bool) -> None:
 
 @command.command()
 @MODEL
-@data_dir_option("Where the files are; else Keras's cache.", exists=True)
+@data_dir_option("VERIFY", "Where the files are; else Keras's cache.", exists=True)
 @JSON
 def verify(model: str, data_dir: Path | None, as_json: bool) -> None:
     """Check the files of MODEL's data set, their checksums and what is in them; nothing is downloaded."""
@@ -71,7 +71,9 @@ def verify(model: str, data_dir: Path | None, as_json: bool) -> None:
 
 @command.command()
 @MODEL
-@data_dir_option("Where the files are; else Keras's cache, else they are downloaded into it.", exists=True)
+@data_dir_option(
+    "SHOW", "Where the files are; else Keras's cache, else they are downloaded into it.", exists=True
+)
 @click.option("--sample", is_flag=True, help="Show the small synthetic set.")
 @click.option(
     "--count",

@@ -103,7 +103,7 @@ class ShardType(click.ParamType[Shard]):
 @click.option(
     "--completion-index",
     type=click.IntRange(min=0),
-    envvar="JOB_COMPLETION_INDEX",
+    envvar=["KEDGE_SCORE_COMPLETION_INDEX", "JOB_COMPLETION_INDEX"],
     hidden=True,
 )
 @click.option("--join", is_flag=True, help="Score nothing: join the outputs of --shards N into OUTPUT.")

@@ -6,7 +6,7 @@ through a client and a server, whatever the network has learnt.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,12 @@ def served(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         model = catalogue.find(name)
         splits[name] = data.load(model.dataset, data_dir=real_data).splits
         accuracy[name] = train(
-            JobOptions(model=model, model_store=store, data_dir=real_data, epochs=1)
+            JobOptions(
+                model=replace(model, recipe=replace(model.recipe, epochs=1)),
+                model_store=store,
+                data_dir=real_data,
+                min_accuracy=0.0,
+            )
         ).accuracy
     with embedded.running([f"--model_store_root={store}"]) as server:
         yield Served(server, store, splits, accuracy)
@@ -97,7 +102,7 @@ def evaluated(served: Served) -> float:
     model, test = catalogue.find("imdb"), served.splits["imdb"].test
     loaded = tf.saved_model.load(str(served.store / "imdb" / "1"))
 
-    def network(multi_hot: Any, training: bool) -> Any:
+    def network(multi_hot: Any) -> Any:
         return loaded.signatures["serving_default"](multi_hot=multi_hot)["probability"]
 
     examples = Examples(test.inputs[:REVIEWS], test.labels[:REVIEWS])

@@ -1,5 +1,6 @@
 """The gRPC transport, asked with wire's messages."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,12 @@ async def endpoint(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[En
     async with serving(
         f"--model_config_file={store}/models.config", "--enable_grpc_healthcheck_service"
     ) as running:
+        # The server is up as soon as one of the versions is; the rows ask for both.
+        async with asyncio.timeout(60):
+            while (
+                b'"AVAILABLE"' not in (await running.rest("GET", "/v1/models/half_plus_two/versions/2")).body
+            ):
+                pass
         yield running
 
 

@@ -46,7 +46,7 @@ def _documents(stream: io.StringIO) -> list[dict[str, Any]]:
 
 def test_every_record_is_one_object_on_one_line(written: io.StringIO) -> None:
     log = logging.getLogger("a.library")
-    log.warning('two\nlines, "quotes" and %s', "\udcff")
+    log.warning('two\nlines, "quotes" and %s', "é")
     try:
         raise ValueError("with\na line break")
     except ValueError:
@@ -54,7 +54,7 @@ def test_every_record_is_one_object_on_one_line(written: io.StringIO) -> None:
     log.error("where", stack_info=True)
     messages = [document["message"] for document in _documents(written)]
     assert messages == [
-        'two\nlines, "quotes" and \udcff',
+        'two\nlines, "quotes" and é',
         "it failed",
         "where",
     ]
@@ -65,6 +65,11 @@ def test_every_record_is_one_object_on_one_line(written: io.StringIO) -> None:
     assert failed["traceback"].startswith("Traceback ")
     assert failed["traceback"].endswith("ValueError: with\na line break")
     assert where["stack"].startswith("Stack ")
+
+
+def test_record_with_half_a_surrogate_pair_is_an_object_too() -> None:
+    record = logging.LogRecord("a.library", logging.ERROR, "f", 1, "%s", ("\udcff",), None)
+    assert json.loads(logs.JsonLines().format(record))["message"] == "\udcff"
 
 
 def test_record_with_the_wrong_arguments_is_an_object_too() -> None:
