@@ -77,7 +77,7 @@ def test_second_job_renews_the_model_without_one_failed_request(stack: Stack) ->
         for thread in threads:
             thread.start()
         try:
-            stack.compose("run", "--rm", "-T", "train-mnist", "mnist", "--epochs=1")
+            stack.compose("run", "--rm", "-T", "train-mnist", "mnist", "--epochs=1", "--min-accuracy=0.9")
             until(
                 lambda: (
                     [(one.version, one.state) for one in client.status("mnist")]
