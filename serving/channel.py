@@ -46,7 +46,7 @@ class Channel:
         self._thread.start()
 
     def ask(self, operation: str, **arguments: Any) -> "Future[Any]":
-        """Have the other end do something; the result, a StatusError, or ChannelClosed comes by the Future."""
+        """Have the other end do something; the Future gets the result, a StatusError, or ChannelClosed."""
         future: Future[Any] = Future()
         with self._lock:
             number = next(self._ids)

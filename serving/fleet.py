@@ -1,8 +1,8 @@
 """The workers that serve, as one: a version is loaded by all of them, and all of them see it at once.
 
 A load counts once every worker has it. What requests see changes in two steps: all workers hold new requests
-at their lookup, then all get the new view. So nobody who has seen the new one is ever answered by the old one,
-whichever worker a connection leads to. A worker that joins first loads what the others have.
+at their lookup, then all get the new view. So nobody who has seen the new one is answered by the old one, to
+whichever worker a connection leads. A worker that joins first loads what the others have.
 """
 
 import itertools
@@ -75,7 +75,7 @@ class Fleet:
     def load(self, path: Path) -> Servable:
         """Have every worker load a version: the lifecycle's `Loader`.
 
-        StatusError: what the first of the workers that could not load it said, or all of them have died of it.
+        StatusError: what the first of the workers that could not load it said, or all have died of it.
         """
         key, having = next(self._keys), set[Member]()
         try:
@@ -162,7 +162,7 @@ class Fleet:
         _settled(member.ask("close", key=key) for member in members)
 
     def _hold(self) -> None:
-        """Have every worker hold its new requests, or try again: those that do must not wait for one that hangs."""
+        """Have every worker hold its new requests, or try again: none waits long for one that hangs."""
         while True:
             _settled(member.ask("ping") for member in self._members)
             members = self._members

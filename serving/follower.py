@@ -32,14 +32,17 @@ LONGEST_HOLD_SECONDS = 5.0
 
 
 class Follower:
-    """Serves what its supervisor says. As `Lifecycle` it is thread-safe, and `handle` is for the event loop."""
+    """Serves what its supervisor says. Thread-safe; `handle` is cheap but for the moment of a new view."""
 
-    def __init__(self, load: Loader, observer: LifecycleObserver, *, load_threads: int = 0) -> None:
+    def __init__(
+        self, load: Loader, observer: LifecycleObserver, channel: Channel, *, load_threads: int = 0
+    ) -> None:
+        """`channel` leads to the supervisor; these `operations` are to be among its own."""
         self._load = load
         self._observer = observer
         self._loads = ThreadPoolExecutor(load_threads or 4 * CPUS, thread_name_prefix="load")
         self._unloads = ThreadPoolExecutor(CPUS, thread_name_prefix="unload")
-        self._channel: Channel | None = None
+        self._channel = channel
         self._view = View()
         self._servables: dict[int, Servable] = {}
         # Of those servables that a view has put in service.
@@ -59,10 +62,6 @@ class Follower:
             "release": self._do_release,
             "view": self._do_view,
         }
-
-    def follow(self, channel: Channel) -> None:
-        """The channel to the supervisor, whose operations include these."""
-        self._channel = channel
 
     def start(self) -> None:
         """Nothing begins before the supervisor says so."""
@@ -118,8 +117,6 @@ class Follower:
 
     def reload(self, configs: Sequence[ModelConfig]) -> None:
         """Have the supervisor, and so all workers, serve these models instead; as `Lifecycle.reload`."""
-        if self._channel is None:
-            raise StatusError(Code.UNAVAILABLE, "the worker has no supervisor")
         try:
             self._channel.ask("reload", configs=configs_document(configs)).result()
         except ChannelClosed:

@@ -16,8 +16,8 @@ from serving import errors, example_signatures
 from serving.batching import Batcher
 from serving.example_signatures import Classification
 from serving.handles import Handle
-from serving.lifecycle import Lifecycle
 from serving.servable import DEFAULT_SIGNATURE, SignatureInfo
+from serving.served import Served
 from serving.states import VersionStatus
 from wire.errors import Code, StatusError
 
@@ -80,7 +80,7 @@ class Inference:
 
     def __init__(
         self,
-        lifecycle: Lifecycle,
+        lifecycle: Served,
         batcher: Batcher,
         observer: RunObserver,
         *,

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class Lifecycle:
-    """Owns the versions of the configured models. Thread-safe; `changed` is notified of changes and bars them.
+    """Owns the versions of the configured models. Thread-safe; `changed` tells of changes and bars them.
 
     `start` runs it in a thread until `stop`; without it `step` does one round, as tests do.
     """

@@ -145,6 +145,11 @@ class ServerOptions:
     rest_api_max_inflated_bytes: int = _flag(
         100 * 2**20, "Most bytes that the gzip body of a REST request may inflate to (own addition)."
     )
+    workers: int = _flag(
+        1,
+        "Processes that serve, on the same ports; one that ends is replaced. Limits are each one's (own "
+        "addition).",
+    )
     log_format: str = _flag("text", "How log lines are written: text or json (own addition).")
     report_ports_fd: int = _flag(
         -1,
@@ -275,6 +280,14 @@ _CONTRADICTIONS = (
         lambda o: o.use_alts_credentials,
         "--use_alts_credentials: Python's gRPC server has no ALTS, and the port would be open without it; "
         "use --ssl_config_file",
+    ),
+    _Contradiction(
+        lambda o: o.workers < 1,
+        "--workers is less than 1; give the number of processes that serve",
+    ),
+    _Contradiction(
+        lambda o: o.workers > 1 and bool(o.grpc_socket_path),
+        "--grpc_socket_path is one process's, and --workers are several; leave one of them out",
     ),
     _Contradiction(
         _parallelism_set_thrice,

@@ -20,7 +20,7 @@ _LOWEST = re.compile(r"^process_(start_time_seconds|max_fds)$")
 
 @dataclass
 class Family:
-    """A metric: its kind, what it tells, and its samples by all of their lines but the value, in their order."""
+    """A metric: its kind, what it tells, and its samples by all of their lines but the value."""
 
     kind: str
     help_text: str = ""

@@ -37,6 +37,10 @@ CORS = {
 NOT_FOUND_PAGE = b"<HTML><HEAD><TITLE>404 Not Found</TITLE></HEAD><BODY><H1>Not Found</H1></BODY></HTML>\n"
 
 
+# Reads the metrics page; None when it cannot be had now.
+ReadPage = Callable[[], Awaitable[bytes | None]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RestOptions:
     """`timeout` is the seconds that a run may take, None for any; `metrics_path` "" turns the metrics off."""
@@ -78,8 +82,15 @@ class RestFront:
     """Answers HTTP requests; `handle` is what aiohttp's low-level server calls."""
 
     def __init__(
-        self, inference: Inference, metrics: Metrics, admission: Admission, options: RestOptions | None = None
+        self,
+        inference: Inference,
+        metrics: Metrics,
+        admission: Admission,
+        options: RestOptions | None = None,
+        read_page: ReadPage | None = None,
     ) -> None:
+        """`read_page` reads the metrics page, where that is not only this process's."""
+        self._read_page = read_page
         self._inference = inference
         self._metrics = metrics
         self._admission = admission
@@ -100,7 +111,7 @@ class RestFront:
         if rest_urls.is_api(path):
             return await self._api(request, path)
         if self._options.metrics_path and path.partition("?")[0] == self._options.metrics_path:
-            return self._page(path)
+            return await self._page(path)
         if request.method in ("GET", "HEAD") and path == HEALTH_PATH:
             return _response(200, b"ok\n", "text/plain")
         if request.method in ("GET", "HEAD") and path == READINESS_PATH:
@@ -213,11 +224,14 @@ class RestFront:
         exchange.code = Code.OK if allowed else Code.INVALID_ARGUMENT
         return _response(200 if allowed else 400, b"", None, CORS if self._options.cors else {})
 
-    def _page(self, path: str) -> web.Response:
+    async def _page(self, path: str) -> web.Response:
         expected = self._options.metrics_path
         if path != expected:
             return _response(400, f"Unexpected path: {path}. Should be {expected}".encode(), "text/plain")
-        return _response(200, self._metrics.registry.page(), "text/plain")
+        page = await self._read_page() if self._read_page else self._metrics.registry.page()
+        if page is None:
+            return _response(503, b"the metrics cannot be had now\n", "text/plain")
+        return _response(200, page, "text/plain")
 
     def _readiness(self) -> web.Response:
         """Ready while every configured model has an available version and the server is not stopping."""

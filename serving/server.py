@@ -5,8 +5,10 @@ import contextlib
 import logging
 import socket
 import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import Protocol
 
 import grpc
 from aiohttp import web
@@ -22,11 +24,13 @@ from serving.exposition import Registry
 from serving.grpc_front import MODEL_SERVICE, PREDICTION_SERVICE, GrpcFront
 from serving.health import Health
 from serving.inference import Inference
-from serving.lifecycle import Lifecycle, Watch
+from serving.lifecycle import Lifecycle
 from serving.metrics import Metrics
 from serving.options import ServerOptions, without_effect
-from serving.rest_front import RestFront, RestOptions
+from serving.rest_front import ReadPage, RestFront, RestOptions
+from serving.served import Served
 from serving.states import State
+from serving.watch import watch
 from wire.errors import StatusError
 
 _log = logging.getLogger(__name__)
@@ -37,14 +41,30 @@ LAST_ANSWERS_SECONDS = 0.5
 MAX_URL_BYTES = 65536
 
 
+class Versions(Served, Protocol):
+    """What owns the versions: it is started, and stopped at the end."""
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+
+    def settle(self, timeout: float | None = None) -> bool:
+        """Wait until requests can be answered, or it is known why not."""
+
+    def stop(self, grace: float | None = 30.0) -> None:
+        """Free everything."""
+
+
 class ModelServer:
     """Serves models by TensorFlow Serving's network API. Made and used on one running event loop.
 
     `grpc_port` and `rest_port` are 0 for what is off, and before `start`.
     """
 
-    def __init__(self, options: ServerOptions) -> None:
-        """StatusError: a file that an option names cannot be read or is not valid."""
+    def __init__(self, options: ServerOptions, follow: "Follow | None" = None) -> None:
+        """`follow` makes what owns the versions where that is not this process.
+
+        StatusError: a file that an option names cannot be read or is not valid.
+        """
         self.grpc_port = 0
         self.rest_port = 0
         self._options = options
@@ -55,8 +75,9 @@ class ModelServer:
         self._batcher = Batcher(
             _batching(options), per_model=options.enable_per_model_batching_parameters, observer=self._metrics
         )
-        self._events = _Events(self._metrics)
-        self._lifecycle = _lifecycle(options, self._events)
+        self._events = Events(self._metrics)
+        self._lifecycle: Versions = (follow or _lifecycle)(options, self._events)
+        self._metrics_page: ReadPage | None = None
         self._health = Health(self._lifecycle, name_services=options.enable_grpc_healthcheck_service)
         self._events.health = self._health
         self._inference = Inference(
@@ -75,7 +96,9 @@ class ModelServer:
         """
         for name in without_effect(self._options):
             _log.warning("--%s has no effect on this server", name)
-        ports.check(self._options)
+        # For workers their supervisor has done it.
+        if self._options.workers == 1:
+            ports.check(self._options)
         rest_socket = ports.bound_rest_socket(self._options)
         try:
             await self._load()
@@ -109,6 +132,14 @@ class ModelServer:
             return False
         return drained
 
+    def page(self) -> bytes:
+        """The metrics of this process; to be called on the event loop."""
+        return self._metrics.registry.page()
+
+    def show_page(self, read: ReadPage) -> None:
+        """Show this metrics page, and not the own one; to be called before `start`."""
+        self._metrics_page = read
+
     async def _load(self) -> None:
         self._lifecycle.start()
         # In short turns, so that being told to stop does not have to wait for a long load.
@@ -138,7 +169,11 @@ class ModelServer:
 
     async def _start_rest(self, listening: socket.socket) -> int:
         front = RestFront(
-            self._inference, self._metrics, self._admission, _rest_options(self._options, self._monitoring)
+            self._inference,
+            self._metrics,
+            self._admission,
+            _rest_options(self._options, self._monitoring),
+            self._metrics_page,
         )
         server = web.Server(
             front.handle,
@@ -155,7 +190,7 @@ class ModelServer:
         return port
 
 
-class _Events:
+class Events:
     """Tells metrics and health what happens to versions, on whatever thread it does."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -183,17 +218,14 @@ class _Events:
         self._metrics.warmed_up(path, records, seconds, error)
 
 
-def _lifecycle(options: ServerOptions, events: _Events) -> Lifecycle:
-    watch = Watch(
-        poll_seconds=options.file_system_poll_wait_seconds,
-        store_root=Path(options.model_store_root).absolute() if options.model_store_root else None,
-        read_configs=lambda: config_files.models_from_options(options),
-        config_seconds=options.model_config_file_poll_wait_seconds if options.model_config_file else 0,
-    )
+Follow = Callable[[ServerOptions, Events], Versions]
+
+
+def _lifecycle(options: ServerOptions, events: Events) -> Lifecycle:
     return Lifecycle(
         config_files.models_from_options(options),
         loading.loader(options, events),
-        watch=watch,
+        watch=watch(options),
         retries=loading.retry_policy(options),
         load_threads=options.num_load_threads,
         observer=events,

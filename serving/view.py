@@ -51,7 +51,7 @@ def view_from(document: Mapping[str, Any]) -> View:
                     VersionStatus(version, State(state), Code(code), message)
                     for version, state, code, message in model["statuses"]
                 ),
-                {number: key for number, key in model["keys"]},
+                dict(model["keys"]),
                 model["labels"],
             )
             for model in document["models"]
@@ -76,9 +76,7 @@ def configs_document(configs: Sequence[ModelConfig]) -> list[dict[str, Any]]:
 def configs_from(documents: Sequence[Mapping[str, Any]]) -> tuple[ModelConfig, ...]:
     """The configurations that documents of `configs_document` hold."""
     return tuple(
-        ModelConfig(
-            each["name"], Path(each["base_path"]), _policy_from(each["policy"]), dict(each["labels"])
-        )
+        ModelConfig(each["name"], Path(each["base_path"]), _policy_from(each["policy"]), dict(each["labels"]))
         for each in documents
     )
 
