@@ -13,10 +13,11 @@ from urllib.parse import unquote, urlsplit
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from serving import config_messages, errors
+from serving import errors
 from serving.batching import BatchingParameters
 from serving.options import ServerOptions
 from serving.policy import All, Latest, Specific, VersionPolicy
+from wire import messages
 
 M = TypeVar("M", bound=Message)
 
@@ -90,13 +91,13 @@ def model_configs(message: Any) -> tuple[ModelConfig, ...]:
 
 def read_monitoring(path: Path) -> Monitoring:
     """The MonitoringConfig in a file; StatusError."""
-    prometheus = _read(path, config_messages.monitoring_config()).prometheus_config
+    prometheus = _read(path, messages.MonitoringConfig()).prometheus_config
     return Monitoring(prometheus.enable, prometheus.path or METRICS_PATH)
 
 
 def read_tls(path: Path) -> Tls:
     """The SSLConfig in a file; StatusError when it does not parse or has no key or no certificate."""
-    message = _read(path, config_messages.ssl_config())
+    message = _read(path, messages.SSLConfig())
     for name in ("server_key", "server_cert"):
         if not getattr(message, name).strip().startswith("-----BEGIN"):
             raise errors.invalid_file(str(path), f"{name} must be a PEM text, inline, not a path")
@@ -105,11 +106,10 @@ def read_tls(path: Path) -> Tls:
 
 def read_batching(path: Path, *, pool_name: str = "batch_threads") -> BatchingParameters:
     """The BatchingParameters in a file, each number left out at its default; StatusError."""
-    message = _read(path, config_messages.batching_parameters())
+    message = _read(path, messages.BatchingParameters())
+    # The numbers are wrapper messages, so that a value of 0 differs from none.
     given = {
-        name: getattr(message, name).value
-        for name in config_messages.BATCHING_WRAPPERS
-        if message.HasField(name)
+        field.name: value.value for field, value in message.ListFields() if field.message_type is not None
     }
     parameters = {
         "thread_pool_name": pool_name,
