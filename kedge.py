@@ -31,11 +31,14 @@ if TYPE_CHECKING:
 COMMANDS = {
     "demo": ("kedge:demo", "Train both models, serve them, ask them over gRPC and REST; then stop."),
     "train": ("training.command_line:train", "Train a model and publish it as a version of the model store."),
+    "score": ("training.score_command:score", "Score the rows of a file, in a job that resumes and splits."),
     "serve": ("serving.command_line:serve", "Serve the model store over TensorFlow Serving's network API."),
     "predict": ("clients.command_line:predict", "Ask a server about images or reviews."),
     "status": ("clients.command_line:status", "Show the versions that a server has, and their states."),
     "report": ("training.report.command_line:report", "Print the path of a version's report, or open it."),
+    "bench": ("clients.bench_command:bench", "Put load on a server, and show how fast it answers."),
     "versions": ("serving.versions_command:command", "List published versions; promote, roll back, remove."),
+    "completion": ("clients.completion:completion", "Print a shell's completion script."),
     "metadata": ("clients.command_line:metadata", "Show the signatures of a model on a server."),
 }
 # The distributions that not every installation has, and the extra that brings them.

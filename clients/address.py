@@ -8,12 +8,16 @@ from clients.errors import UrlError
 from wire.errors import Code
 
 GRPC_PORT = 8500
-EXPECTED = "expected grpc://HOST:8500 or http://HOST:8501"
+SCHEMES = ("grpc", "grpcs", "http", "https")
+EXPECTED = "expected grpc://HOST:8500 or http://HOST:8501, or with TLS grpcs:// or https://"
 
 
 @dataclass(frozen=True)
 class Address:
-    """A server's address: `scheme` grpc or http, and for http the path in front of `/v1`, or ""."""
+    """A server's address: `scheme` grpc, grpcs, http or https.
+
+    `path`, over HTTP, is what stands in front of `/v1`, or "".
+    """
 
     scheme: str
     host: str
@@ -22,6 +26,16 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}{self.path}"
+
+    @property
+    def protocol(self) -> str:
+        """The protocol, grpc or http, with TLS or without."""
+        return self.scheme.removesuffix("s")
+
+    @property
+    def secure(self) -> bool:
+        """Whether the connection is encrypted with TLS."""
+        return self.scheme.endswith("s")
 
     @property
     def authority(self) -> str:
@@ -39,7 +53,7 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """Read an URL with one of the schemes grpc and http, or raise UrlError."""
+    """Read an URL with one of the schemes, or raise UrlError."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -47,25 +61,25 @@ def parse(url: str) -> Address:
         raise _refusal(url, str(error)) from None
     if "://" not in url:
         raise _refusal(url, "it has no scheme")
-    if parts.scheme not in ("grpc", "http"):
+    if parts.scheme not in SCHEMES:
         raise _refusal(url, f"the scheme {parts.scheme} is not supported")
     if not parts.hostname:
         raise _refusal(url, "it has no host")
     if parts.query or parts.fragment or parts.username is not None:
         raise _refusal(url, "it has more than a host, a port and a path")
     path = parts.path.rstrip("/")
-    if parts.scheme == "grpc":
+    if parts.scheme in ("grpc", "grpcs"):
         if path:
             raise _refusal(url, f"a gRPC address has no path, and this one has {path}")
         port = GRPC_PORT if port is None else port
     return Address(parts.scheme, parts.hostname, port, path)
 
 
-def parse_as(scheme: str, url: str) -> Address:
-    """Read an URL of that scheme, which may be left out: "localhost:8500" is a gRPC target."""
-    address = parse(url if "://" in url else f"{scheme}://{url}")
-    if address.scheme != scheme:
-        raise _refusal(url, f"this client speaks {scheme}, not {address.scheme}; connect() takes both")
+def parse_as(protocol: str, url: str) -> Address:
+    """Read an URL of that protocol, whose scheme may be left out: "localhost:8500" is a gRPC target."""
+    address = parse(url if "://" in url else f"{protocol}://{url}")
+    if address.protocol != protocol:
+        raise _refusal(url, f"this client speaks {protocol}, not {address.protocol}; connect() takes both")
     return address
 
 

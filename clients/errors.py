@@ -2,6 +2,7 @@
 
     ClientError
     ├── UrlError            not the address of a server               exit code 2
+    ├── OptionError         an option that a client cannot follow     exit code 2
     ├── Unreachable         no server there, or it is not available   exit code 5
     ├── DeadlineExceeded    no whole answer in time                   exit code 5
     ├── Refused             the server says no                        exit code 6
@@ -10,6 +11,7 @@
 Input that is not a model's is `models.model.InputError`, raised before anything is sent.
 """
 
+import re
 from typing import ClassVar
 
 from wire.errors import Code, StatusError
@@ -26,6 +28,8 @@ HINTS = {
     Code.UNAUTHENTICATED: "the server wants credentials",
     Code.PERMISSION_DENIED: "these credentials do not allow it",
 }
+CERTIFICATE = re.compile("CERTIFICATE|SSL_ERROR|handshake", re.IGNORECASE)
+UNTRUSTED = "does the server use TLS, and is its authority among those trusted (--ca, Tls(ca=...))?"
 SEE_LOG = "the server's log says more"
 
 
@@ -50,6 +54,15 @@ class UrlError(ClientError, ValueError):
     exit_code = 2
 
 
+class OptionError(ClientError, ValueError):
+    """An option of a client is wrong: a certificate, a header, a number."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, code: Code = Code.INVALID_ARGUMENT, server_message: str = "") -> None:
+        super().__init__(message, code, server_message)
+
+
 class Unreachable(ClientError):  # noqa: N818 - named for what happened, as the caller meets it
     """There is no server at the address, it went away, or it says that it is not available now."""
 
@@ -70,11 +83,13 @@ class UnexpectedAnswer(ClientError):  # noqa: N818
     """The answer is not one of TensorFlow Serving's API, or not one of the model that was asked."""
 
 
-def of_status(error: StatusError, address: str, timeout: float) -> ClientError:
+def of_status(error: StatusError, address: str, timeout: float, attempts: int = 1) -> ClientError:
     """Turn a status that is not OK into an error that names the server, its message and what to try."""
     said = one_line(error.message)
     if error.code is Code.UNAVAILABLE:
-        message = f"{address} is not available: {said or 'no reason given'}; is a server running there?"
+        tries = f" ({attempts} tries)" if attempts > 1 else ""
+        hint = UNTRUSTED if CERTIFICATE.search(said) else "is a server running there?"
+        message = f"{address} is not available: {said or 'no reason given'}{tries}; {hint}"
         return Unreachable(message, error.code, error.message)
     if error.code is Code.DEADLINE_EXCEEDED:
         detail = f" ({said})" if said else ""

@@ -1,11 +1,12 @@
 """A request and how its answer is read, without a connection: what both protocols, and both a blocking and an
 asynchronous client, share.
 
-A *flow* is a generator that yields exchanges and is sent what they decode to: a conversation with a server
-that knows neither sockets nor threads. `GrpcClient` and `RestClient` drive the same flows.
+A *flow* is a generator that yields exchanges, one or several that may be under way at a time, and is sent
+the list of what they decode to: a conversation with a server that knows neither sockets nor threads. The
+blocking and the asynchronous clients drive the same flows.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -53,17 +54,27 @@ class Answer:
 class Exchange(Generic[T]):
     """One request and the reading of its answer.
 
+    `name` says what is asked: predict, status, metadata or models.
     `path` is an URL's or the full name of a gRPC method. `decode` gets an answer that is OK; the errors that
     it raises (ValueError, KeyError, TypeError, StatusError, ...) mean that the answer is no good.
     """
 
+    name: str
     method: str
     path: str
-    body: bytes
+    body: bytes = field(repr=False)
     decode: Callable[[Answer], T]
 
 
-Flow = Generator[Exchange[Any], Any, T]
+Exchanges = Iterable[Exchange[Any]]
+Flow = Generator[Exchanges, list[Any], T]
+
+
+def ask(exchange: Exchange[T]) -> Flow[T]:
+    """Carry out one exchange and return its answer."""
+    (answer,) = yield (exchange,)
+    decoded: T = answer
+    return decoded
 
 
 class Encoding(Protocol):
@@ -71,6 +82,9 @@ class Encoding(Protocol):
 
     NAMES_OUTPUTS: bool
     """Whether an answer tells its tensors' names and dtypes; where it does not, the signature must."""
+
+    GROWTH: float
+    """By how much a request may be longer than its tensors' memory."""
 
     def predict(self, spec: ModelSpec, inputs: Arrays, signature: SignatureInfo | None) -> Exchange[Outputs]:
         """Ask for a signature's outputs."""
@@ -85,17 +99,33 @@ class Encoding(Protocol):
         """Ask for the names of all models, where the protocol has such a question."""
 
 
-def run(flow: Flow[T], perform: Callable[[Exchange[Any]], Any]) -> T:
-    """Drive a flow to its end with a function that carries out one exchange."""
+def run(flow: Flow[T], perform: Callable[[Exchanges], list[Any]]) -> T:
+    """Drive a flow to its end with a function that carries out exchanges, and answers in their order."""
     try:
-        exchange = next(flow)
+        exchanges = next(flow)
         while True:
             try:
-                answer = perform(exchange)
+                answers = perform(exchanges)
             except ClientError as error:
-                exchange = flow.throw(error)
+                exchanges = flow.throw(error)
             else:
-                exchange = flow.send(answer)
+                exchanges = flow.send(answers)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+async def run_async(flow: Flow[T], perform: Callable[[Exchanges], Awaitable[list[Any]]]) -> T:
+    """Do what `run` does with a function that waits without blocking."""
+    try:
+        exchanges = next(flow)
+        while True:
+            try:
+                answers = await perform(exchanges)
+            except ClientError as error:
+                exchanges = flow.throw(error)
+            else:
+                exchanges = flow.send(answers)
     except StopIteration as end:
         result: T = end.value
         return result

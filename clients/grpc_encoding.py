@@ -2,10 +2,9 @@
 
 from typing import TypeVar
 
-import numpy as np
 from google.protobuf.message import Message
 
-from clients import signatures
+from clients import predict_request, signatures
 from clients.exchange import SERVING_DEFAULT, Answer, Exchange, ModelSpec
 from clients.results import Metadata, Outputs, SignatureInfo, VersionStatus
 from models.model import Arrays
@@ -15,6 +14,7 @@ PREDICT = "/tensorflow.serving.PredictionService/Predict"
 METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 NAMES_OUTPUTS = True
+GROWTH = 1.0
 
 M = TypeVar("M", bound=Message)
 
@@ -25,26 +25,24 @@ def predict(
     signature: SignatureInfo | None = None,  # noqa: ARG001 - an answer over gRPC names its tensors itself
 ) -> Exchange[Outputs]:
     """Predict: the outputs by name, with the version that computed them."""
-    request = messages.PredictRequest()
-    _fill(request.model_spec, spec)
-    request.model_spec.signature_name = spec.signature or SERVING_DEFAULT
-    for name, array in inputs.items():
-        tensors.fill(request.inputs[name], np.asarray(array), as_content=True)
-    return Exchange("POST", PREDICT, request.SerializeToString(), _outputs)
+    asked = messages.ModelSpec(signature_name=spec.signature or SERVING_DEFAULT)
+    _fill(asked, spec)
+    body = predict_request.serialize(asked, inputs)
+    return Exchange("predict", "POST", PREDICT, body, _outputs)
 
 
 def status(spec: ModelSpec) -> Exchange[list[VersionStatus]]:
     """GetModelStatus. A label has no effect: TensorFlow Serving answers with all versions."""
     request = messages.GetModelStatusRequest()
     _fill(request.model_spec, spec)
-    return Exchange("POST", STATUS, request.SerializeToString(), _statuses)
+    return Exchange("status", "POST", STATUS, request.SerializeToString(), _statuses)
 
 
 def metadata(spec: ModelSpec) -> Exchange[Metadata]:
     """GetModelMetadata, of its one field."""
     request = messages.GetModelMetadataRequest(metadata_field=[signatures.FIELD])
     _fill(request.model_spec, spec)
-    return Exchange("POST", METADATA, request.SerializeToString(), _metadata)
+    return Exchange("metadata", "POST", METADATA, request.SerializeToString(), _metadata)
 
 
 def models() -> None:

@@ -4,6 +4,9 @@ Requests are in the column format (`inputs`), which takes every tensor, scalars 
 """
 
 import re
+import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 import numpy as np
@@ -11,15 +14,17 @@ import numpy as np
 from clients import signatures
 from clients.exchange import SERVING_DEFAULT, Answer, Exchange, ModelSpec
 from clients.results import Metadata, Outputs, SignatureInfo, VersionStatus
+from clients.retry import Failure
 from models.model import Arrays, InputError
 from wire import json_tensors
-from wire.errors import StatusError, code_of_http
+from wire.errors import code_of_http
 
 MODELS = "/v1/models"
 VERSION_HEADER = "x-kedge-model-version"
 """Where kedge's server tells which version answered; TensorFlow Serving has no such header."""
 NAMES_OUTPUTS = False
-OK = 200
+GROWTH = 6.0  # a byte is written as "false," at the longest, a float32 as 13 characters
+OK, TOO_MANY, UNAVAILABLE = 200, 429, 503
 LONGEST_PAGE = 4096
 TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
@@ -47,32 +52,48 @@ def predict(spec: ModelSpec, inputs: Arrays, signature: SignatureInfo | None) ->
             spec.version if version is None else int(version),
         )
 
-    return Exchange("POST", f"{_path(spec)}:predict", body, decode)
+    return Exchange("predict", "POST", f"{_path(spec)}:predict", body, decode)
 
 
 def status(spec: ModelSpec) -> Exchange[list[VersionStatus]]:
     """GET the model or one version of it. A label has no effect: TensorFlow Serving answers with all."""
-    return Exchange("GET", _path(spec), b"", _statuses)
+    return Exchange("status", "GET", _path(spec), b"", _statuses)
 
 
 def metadata(spec: ModelSpec) -> Exchange[Metadata]:
     """GET .../metadata."""
-    return Exchange("GET", f"{_path(spec)}/metadata", b"", _metadata)
+    return Exchange("metadata", "GET", f"{_path(spec)}/metadata", b"", _metadata)
 
 
 def models() -> Exchange[list[str]]:
     """GET the list of models, which kedge's server has and TensorFlow Serving refuses (400)."""
-    return Exchange("GET", MODELS, b"", _models)
+    return Exchange("models", "GET", MODELS, b"", _models)
 
 
-def check(status_code: int, reason: str, body: bytes) -> None:
-    """Raise StatusError unless the status is 200, with the message that the body has.
+def check(status_code: int, reason: str, headers: Mapping[str, str], body: bytes) -> None:
+    """Raise Failure unless the status is 200, with the message that the body has.
 
     TensorFlow Serving answers {"error": "..."}; what stands before it, or in its place, answers as it likes.
     """
-    if status_code != OK:
-        message = _error_message(body) or reason or "no reason given"
-        raise StatusError(code_of_http(status_code), f"{message} (HTTP {status_code})")
+    if status_code == OK:
+        return
+    message = _error_message(body) or reason or "no reason given"
+    after = retry_after(headers.get("retry-after")) if status_code in (TOO_MANY, UNAVAILABLE) else None
+    if status_code == TOO_MANY and after is None:
+        after = 0.0
+    raise Failure(code_of_http(status_code), f"{message} (HTTP {status_code})", after)
+
+
+def retry_after(value: str | None, now: Callable[[], float] = time.time) -> float | None:
+    """The seconds that the header Retry-After asks to wait, in either of its forms, or None."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now())
+    except ValueError:
+        return None
 
 
 def _path(spec: ModelSpec) -> str:

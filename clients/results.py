@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from clients import html
 from models.model import Array
 from wire.errors import Code
 from wire.tensors import TensorInfo
@@ -29,6 +30,18 @@ class Prediction:
             f"Prediction(label={self.label!r}, probability={self.probability:.4f}, "
             f"model={self.model!r}{version})"
         )
+
+    def _repr_html_(self) -> str:
+        """Show a bar for each label in a notebook."""
+        return html.prediction(self)
+
+
+class Predictions(list[Prediction]):
+    """Predictions in the order of their inputs."""
+
+    def _repr_html_(self) -> str:
+        """Show a table in a notebook."""
+        return html.predictions(self)
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,10 @@ class Metadata:
     name: str
     version: int
     signatures: Mapping[str, SignatureInfo]
+
+    def _repr_html_(self) -> str:
+        """Show the tensors of each signature in a notebook."""
+        return html.metadata(self)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ def read(model: Model, words: Iterable[str], files: Iterable[str], stdin: Binary
             yield from _file(model, path)
 
 
+def count(words: Sequence[str], files: Sequence[str]) -> int | None:
+    """How many inputs there are, where each word is one; None where only reading tells."""
+    return None if files or STANDARD_INPUT in words else len(words)
+
+
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Group items by `size`, the last group with what is left."""
     iterator = iter(items)

@@ -21,6 +21,7 @@ from models.model import Array, InputError
 SIDE = 28
 BOX = 20  # MNIST's digits fill a box of 20x20, with its centre of mass in the middle of the image
 WHITE = 255
+MIN_CONTRAST = 32  # between paper and ink, in grey values: what is below is a blank picture
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 256 * 2**20
 EXPECTED = "expected images of grey values 0..255, uint8 (or floating) [28, 28] or [N, 28, 28]"
@@ -52,12 +53,12 @@ def decode(data: bytes, source: str) -> Images:
     if data.startswith(b"\x93NUMPY"):
         return _decode_npy(data, source)
     grey = _decode_picture(data, source)
-    paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
+    paper = int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
     ink = WHITE - grey if paper > WHITE // 2 else grey
     if ink.shape == (SIDE, SIDE):
         return ink
     try:
-        return fit(ink)
+        return fit(_contrast(ink, min(paper, WHITE - paper)))
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
 
@@ -122,6 +123,15 @@ def text_art(image: Array) -> str:
     halved = check(image)[0].reshape(SIDE // 2, 2, SIDE).mean(axis=1)
     shades = RAMP[np.rint(halved / WHITE * (len(RAMP) - 1)).astype(int)]
     return "\n".join("".join(line).rstrip() for line in shades)
+
+
+def _contrast(ink: Images, paper: int) -> Images:
+    """Stretch grey values so that the paper, which is grey in a photograph, is 0 and the darkest ink 255."""
+    strongest = int(ink.max())
+    if strongest - paper < MIN_CONTRAST:
+        return np.zeros_like(ink)
+    above = np.clip(ink.astype(np.int32) - paper, 0, None)
+    return (above * WHITE // (strongest - paper)).astype(np.uint8)
 
 
 def _decode_npy(data: bytes, source: str) -> Images:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from wire.errors import Code, StatusError
+from serving import errors
 
 
 class Admission:
@@ -23,7 +23,7 @@ class Admission:
     def request(self, transport: str) -> Iterator[None]:
         """Be under way inside; StatusError (UNAVAILABLE) while draining."""
         if self.draining:
-            raise StatusError(Code.UNAVAILABLE, "The server is shutting down")
+            raise errors.draining()
         self.in_flight[transport] += 1
         self._idle.clear()
         try:

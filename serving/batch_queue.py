@@ -8,6 +8,7 @@ from serving import batches, errors
 from serving.batches import Outcome, Outputs, Piece
 from serving.batching_parameters import Rules
 from serving.servable import Request, Servable
+from serving.timing import Timing
 from wire.errors import StatusError
 
 
@@ -16,7 +17,7 @@ class Task:
     """A request that somebody awaits, and the outcomes of its pieces so far; `started` once one of them
     runs, `waiting` while it is counted as one that found no thread free.
 
-    `deadline` and `queued` are times of `time.monotonic`.
+    `deadline` and `queued` are times of `time.monotonic`. `timing` is filled in as it goes.
     """
 
     future: asyncio.Future[Outputs]
@@ -25,6 +26,7 @@ class Task:
     rows: int = 1
     started: bool = False
     waiting: bool = False
+    timing: Timing = field(default_factory=Timing)
     outcomes: list[Outcome | None] = field(default_factory=list)
 
     def fail(self, error: StatusError) -> None:
@@ -68,6 +70,8 @@ class Queue:
 
     servable: Servable
     model: str
+    version: str
+    signature: str
     rules: Rules
     waiting: deque[Batch] = field(default_factory=deque)
     running: int = 0

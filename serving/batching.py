@@ -13,15 +13,17 @@ import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from numpy.typing import NDArray
 
 from serving import batches, errors
+from serving.batch_events import BatchEvent, Observer, Unobserved
 from serving.batch_queue import Batch, Entry, Queue, Task
 from serving.batches import Outputs, Ran
 from serving.batching_parameters import ADAPTIVE, ADAPTIVE_THREADS, ALONE, BatchingParameters, Rules, rules_of
 from serving.servable import Request, Servable
+from serving.timing import Timing
 from wire.errors import Code, StatusError
 
 __all__ = ["BatchEvent", "Batcher", "BatchingParameters", "Observer", "Unobserved"]
@@ -32,45 +34,6 @@ _log = logging.getLogger(__name__)
 
 # The requests that may wait in all queues together.
 MAX_WAITING = 4096
-
-
-@dataclass(frozen=True)
-class BatchEvent:
-    """One run of a model, for the metrics.
-
-    `model` is the name given with the requests, `pool` the thread pool's of the parameters ("" without any).
-    `rows` are the requests' own, `padding` those added. `requests` has the rows of each request, `inputs` is
-    the number of tensors of each, `waited` the seconds that each was queued; `seconds` is the run itself.
-    """
-
-    model: str
-    pool: str
-    rows: int
-    padding: int
-    inputs: int
-    requests: tuple[int, ...]
-    waited: tuple[float, ...]
-    seconds: float
-
-
-class Observer(Protocol):
-    """Is told on the event loop what the batcher does."""
-
-    def batch_ran(self, event: BatchEvent) -> None:
-        """A run has ended, well or not."""
-
-    def waiting_changed(self, requests: int) -> None:
-        """This many requests wait now, over all models."""
-
-
-class Unobserved:
-    """An observer that looks away."""
-
-    def batch_ran(self, event: BatchEvent) -> None:
-        """Look away."""
-
-    def waiting_changed(self, requests: int) -> None:
-        """Look away."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,18 +86,23 @@ class Batcher:
         *,
         deadline: float | None = None,
         model: str = "",
+        version: str = "",
+        timing: Timing | None = None,
     ) -> Outputs:
         """Run a request, alone or with others: its outputs by alias, as `Servable.run` gives them.
 
-        `deadline` is a time of `time.monotonic`; `model` a name for the metrics. The arrays may be views of
-        a batch's. StatusError: as `Servable.run`; UNAVAILABLE when too many wait; when the deadline passes
-        before the run RESOURCE_EXHAUSTED with batching parameters, else DEADLINE_EXCEEDED.
+        `deadline` is a time of `time.monotonic`; `model` and `version` are for the metrics, and `timing` is
+        filled in. The arrays may be views of a batch's. StatusError: as `Servable.run`; UNAVAILABLE when too
+        many wait; when the deadline passes before the run RESOURCE_EXHAUSTED with batching parameters, else
+        DEADLINE_EXCEEDED.
         """
         loop = asyncio.get_running_loop()
-        task = Task(loop.create_future(), deadline, self._clock())
-        if deadline is not None and deadline <= task.queued:
+        if deadline is not None and deadline <= self._clock():
             raise self._expired()
-        self._enqueue(loop, servable, model, servable.check(signature_name, inputs, outputs), task)
+        request = servable.check(signature_name, inputs, outputs)
+        task = Task(loop.create_future(), deadline, self._clock(), timing=timing or Timing())
+        task.timing.queued = task.queued
+        self._enqueue(loop, servable, (model, version), request, task)
         self._dispatch(loop)
         if task.started or task.future.done():
             return await task.future
@@ -163,7 +131,12 @@ class Batcher:
             self._leave(task)
 
     def _enqueue(
-        self, loop: asyncio.AbstractEventLoop, servable: Servable, model: str, request: Request, task: Task
+        self,
+        loop: asyncio.AbstractEventLoop,
+        servable: Servable,
+        names: tuple[str, str],
+        request: Request,
+        task: Task,
     ) -> None:
         if self._waiting >= MAX_WAITING:
             raise errors.queue_full()
@@ -177,7 +150,7 @@ class Batcher:
             key = (*key, *_inner_shapes(request, found))
         queue = self._queues.get(key)
         if queue is None:
-            queue = self._queues[key] = Queue(servable, model, found)
+            queue = self._queues[key] = Queue(servable, *names, request.signature_name, found)
         for batch in queue.add(request, task):
             if not batch.due:
                 loop.call_later(found.seconds, self._make_due, loop, batch)
@@ -212,6 +185,7 @@ class Batcher:
         queue.running += 1
         for entry in entries:
             entry.task.started = True
+            entry.task.timing.started = entry.task.timing.started or now
             self._leave(entry.task)
         self._threads.submit(self._execute, loop, _Run(key, queue, entries, now))
 
@@ -239,11 +213,14 @@ class Batcher:
             request = run.entries[0].piece.request
             names = self._unjoinable.setdefault(queue.servable, set())
             names.add((request.signature_name, request.outputs))
+        now, event = self._clock(), _event(self._pool, run, ran)
         for entry, outcome in zip(run.entries, ran.outcomes, strict=True):
+            timing = entry.task.timing
+            timing.ended, timing.requests, timing.rows = now, len(run.entries), event.rows
             entry.task.finish_piece(entry.index, outcome)
         if not queue.waiting and not queue.running:
             self._queues.pop(run.key, None)
-        self._observer.batch_ran(_event(self._pool, run, ran))
+        self._observer.batch_ran(event)
         self._dispatch(loop)
 
     def _make_due(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> None:
@@ -255,7 +232,7 @@ class Batcher:
             task.fail(self._expired())
 
     def _expired(self) -> StatusError:
-        return errors.timed_out() if self._parameters is None else errors.timed_out_in_queue()
+        return errors.expired_in_queue() if self._parameters is None else errors.timed_out_in_queue()
 
     def _leave(self, task: Task) -> None:
         if task.waiting:
@@ -277,6 +254,8 @@ def _event(pool: str, run: _Run, ran: Ran) -> BatchEvent:
         requests=tuple(entry.rows for entry in run.entries),
         waited=tuple(run.started - entry.task.queued for entry in run.entries),
         seconds=ran.seconds,
+        version=run.queue.version,
+        signature=run.queue.signature,
     )
 
 

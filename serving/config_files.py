@@ -23,16 +23,31 @@ M = TypeVar("M", bound=Message)
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
 PLATFORM = "tensorflow"
+# Types of a log_collector_config, and the field that is another way of logging.
+COLLECTORS = ("", "file")
+CUSTOM_LOGGING = "custom_logging_config"
+
+
+@dataclass(frozen=True)
+class RequestLogging:
+    """The share of a model's requests that is logged, 0 to 1, and the beginning of the files' paths."""
+
+    prefix: str
+    rate: float
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """One model to serve: its name, the directory above its versions, which of them, and their labels."""
+    """One model to serve: its name, the directory above its versions, which of them, and their labels.
+
+    `logging` is None where the configuration says nothing of it.
+    """
 
     name: str
     base_path: Path
     policy: VersionPolicy = field(default_factory=Latest)
     labels: Mapping[str, int] = field(default_factory=dict)
+    logging: RequestLogging | None = None
 
 
 @dataclass(frozen=True)
@@ -133,14 +148,29 @@ def _model_config(message: Any) -> ModelConfig:
     if not message.name:
         raise errors.invalid_argument("A model in the config list has no name; give each a name")
     _check_platform(message)
-    if message.HasField("logging_config"):
-        raise errors.invalid_argument("No request-logger-creator provided.")
     return ModelConfig(
         name=message.name,
         base_path=_local_path(message.name, message.base_path),
         policy=_policy(message.model_version_policy),
         labels=dict(message.version_labels),
+        logging=_logging(message) if message.HasField("logging_config") else None,
     )
+
+
+def _logging(message: Any) -> RequestLogging:
+    """The request log, which TensorFlow Serving's own binary refuses: it has no collector."""
+    config = message.logging_config
+    collector, rate = config.log_collector_config, config.sampling_config.sampling_rate
+    if not collector.filename_prefix or collector.type not in COLLECTORS or config.HasField(CUSTOM_LOGGING):
+        raise errors.invalid_argument(
+            f"No request-logger-creator provided. The logging_config of model {message.name} must have a "
+            "log_collector_config with filename_prefix, its type none or 'file', and no custom_logging_config"
+        )
+    if not 0 <= rate <= 1:
+        raise errors.invalid_argument(
+            f"Model {message.name} has sampling_rate {rate:g} in its logging_config: give 0 to 1"
+        )
+    return RequestLogging(collector.filename_prefix, rate)
 
 
 def _check_platform(message: Any) -> None:

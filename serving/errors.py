@@ -13,6 +13,14 @@ CLASSIFY_METHOD = "tensorflow/serving/classify"
 REGRESS_METHOD = "tensorflow/serving/regress"
 
 
+class Refusal(StatusError):  # noqa: N818 - named by what it is: the error is the status.
+    """A request is turned away that could be answered at another time; `reason` is a word for metrics."""
+
+    def __init__(self, reason: str, code: Code, message: str) -> None:
+        super().__init__(code, message)
+        self.reason = reason
+
+
 def invalid_argument(message: str) -> StatusError:
     """An INVALID_ARGUMENT with a text of the caller's own."""
     return StatusError(Code.INVALID_ARGUMENT, message)
@@ -161,7 +169,8 @@ def timed_out() -> StatusError:
 
 def queue_full() -> StatusError:
     """As many requests wait for the model as may."""
-    return StatusError(
+    return Refusal(
+        "queue",
         Code.UNAVAILABLE,
         "The batch scheduling queue to which this task was submitted is full; try again later",
     )
@@ -169,7 +178,18 @@ def queue_full() -> StatusError:
 
 def timed_out_in_queue() -> StatusError:
     """The deadline passed while the request waited for its batch."""
-    return StatusError(Code.RESOURCE_EXHAUSTED, "Run() timeout exceeded while waiting in batching queue")
+    message = "Run() timeout exceeded while waiting in batching queue"
+    return Refusal("deadline", Code.RESOURCE_EXHAUSTED, message)
+
+
+def expired_in_queue() -> StatusError:
+    """The deadline passed while the request waited for a thread, without TensorFlow Serving's batching."""
+    return Refusal("deadline", Code.DEADLINE_EXCEEDED, "Timed out waiting for notification")
+
+
+def draining() -> StatusError:
+    """The server has been told to stop and takes no further requests."""
+    return Refusal("draining", Code.UNAVAILABLE, "The server is shutting down")
 
 
 def task_too_large(rows: int, limit: int) -> StatusError:

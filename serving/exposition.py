@@ -6,7 +6,7 @@ plain numbers in a dictionary, changed on one thread at a time.
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,10 +18,14 @@ Labels = tuple[str, ...]
 
 
 class Metric(Protocol):
-    """One metric: its name, its kind ("counter", "gauge", "histogram") and the lines of its series."""
+    """One metric: its name, kind ("counter", "gauge", "histogram"), what it tells, and its series' lines.
+
+    TensorFlow Serving's metrics have no `help_text`.
+    """
 
     name: str
     kind: str
+    help_text: str
 
     def lines(self) -> Iterator[str]:
         """The samples, a line each."""
@@ -30,9 +34,10 @@ class Metric(Protocol):
 class Values:
     """A number for each combination of label values: a counter or a gauge."""
 
-    def __init__(self, kind: str, name: str, labels: Sequence[str] = ()) -> None:
+    def __init__(self, kind: str, name: str, labels: Sequence[str] = (), help_text: str = "") -> None:
         self.kind = kind
         self.name = name
+        self.help_text = help_text
         self.labels = tuple(labels)
         self._values: dict[Labels, float] = {}
 
@@ -51,6 +56,10 @@ class Values:
             return self._values.get(labels, 0)
         return next(iter(self._values.values()), 0)
 
+    def forget(self, given: Mapping[str, str]) -> None:
+        """Drop the series that have all these label values."""
+        _forget(self._values, self.labels, given)
+
     def lines(self) -> Iterator[str]:
         """The samples, a line each."""
         for labels, value in sorted(self._values.copy().items()):
@@ -68,8 +77,11 @@ class Histogram:
 
     kind = "histogram"
 
-    def __init__(self, name: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
+    def __init__(
+        self, name: str, labels: Sequence[str], bounds: Sequence[float], help_text: str = ""
+    ) -> None:
         self.name = name
+        self.help_text = help_text
         self.labels = tuple(labels)
         self._bounds = tuple(bounds)
         self._texts = (*(f"{bound:.6g}" for bound in bounds), "+Inf")
@@ -83,6 +95,14 @@ class Histogram:
             series = self._series.setdefault(key, _Buckets([0] * len(self._texts)))
         series.counts[bisect_left(self._bounds, value)] += 1
         series.total += value
+
+    def series(self) -> list[Labels]:
+        """The label values of all series."""
+        return list(self._series)
+
+    def forget(self, given: Mapping[str, str]) -> None:
+        """Drop the series that have all these label values."""
+        _forget(self._series, self.labels, given)
 
     def count(self, *labels: str) -> int:
         """How many values a series has."""
@@ -105,10 +125,16 @@ class Computed:
     """A metric whose series are asked for when the page is read."""
 
     def __init__(
-        self, kind: str, name: str, labels: Sequence[str], read: Callable[[], Iterable[tuple[Labels, float]]]
+        self,
+        kind: str,
+        name: str,
+        labels: Sequence[str],
+        read: Callable[[], Iterable[tuple[Labels, float]]],
+        help_text: str = "",
     ) -> None:
         self.kind = kind
         self.name = name
+        self.help_text = help_text
         self._labels = tuple(labels)
         self._read = read
 
@@ -124,19 +150,27 @@ class Registry:
     def __init__(self) -> None:
         self._metrics: dict[str, Metric] = {}
 
-    def counter(self, name: str, labels: Sequence[str] = ()) -> Values:
+    def counter(self, name: str, labels: Sequence[str] = (), help_text: str = "") -> Values:
         """Add a counter."""
-        return self._add(Values("counter", name, labels))
+        return self._add(Values("counter", name, labels, help_text))
 
-    def gauge(self, name: str, labels: Sequence[str] = ()) -> Values:
+    def gauge(self, name: str, labels: Sequence[str] = (), help_text: str = "") -> Values:
         """Add a gauge."""
-        return self._add(Values("gauge", name, labels))
+        return self._add(Values("gauge", name, labels, help_text))
 
-    def histogram(self, name: str, labels: Sequence[str], bounds: Sequence[float]) -> Histogram:
+    def histogram(
+        self, name: str, labels: Sequence[str], bounds: Sequence[float], help_text: str = ""
+    ) -> Histogram:
         """Add a histogram with these finite bounds."""
-        metric = Histogram(name, labels, bounds)
+        metric = Histogram(name, labels, bounds, help_text)
         self._metrics[name] = metric
         return metric
+
+    def forget(self, **given: str) -> None:
+        """Drop the series, of all metrics, that have all these label values."""
+        for metric in list(self._metrics.values()):
+            if isinstance(metric, Values | Histogram):
+                metric.forget(given)
 
     def computed(self, metric: Computed) -> None:
         """Add a metric that is computed when the page is read."""
@@ -148,10 +182,12 @@ class Registry:
         return int(metric.value()) if isinstance(metric, Values) else 0
 
     def page(self) -> bytes:
-        """All metrics by name, each with a TYPE line, also one without a series."""
+        """All metrics by name, each with a TYPE line, also one without series; ours with a HELP line, too."""
         lines = []
         for name in sorted(self._metrics):
             metric = self._metrics[name]
+            if metric.help_text:
+                lines.append(f"# HELP {name} {metric.help_text}")
             lines.append(f"# TYPE {name} {metric.kind}")
             lines.extend(metric.lines())
         return "".join(f"{line}\n" for line in lines).encode(errors="replace")
@@ -167,13 +203,23 @@ def _known(series: dict[Labels, float] | dict[Labels, _Buckets], labels: Labels)
     return (OTHER,) * len(labels)
 
 
+def _forget(
+    series: dict[Labels, float] | dict[Labels, _Buckets], names: Labels, given: Mapping[str, str]
+) -> None:
+    if not given.keys() <= set(names):
+        return
+    for labels in list(series):
+        if given.items() <= dict(zip(names, labels, strict=True)).items():
+            series.pop(labels, None)
+
+
 def _braces(names: Labels, values: Labels) -> str:
     pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True))
     return f"{{{pairs}}}"
 
 
 def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def number(value: float) -> str:

@@ -59,6 +59,8 @@ class Fleet:
         self._members: tuple[Member, ...] = ()
         self._closed = False
         self._loaded: dict[int, Path] = {}
+        # By how many bytes all workers have grown while they loaded a version.
+        self.grown: dict[Path, int] = {}
         self._publishing = threading.Lock()
         self._view = View()
 
@@ -77,14 +79,15 @@ class Fleet:
 
         StatusError: what the first of the workers that could not load it said, or all have died of it.
         """
-        key, having = next(self._keys), set[Member]()
+        key, having, grown = next(self._keys), set[Member](), 0
         try:
             while missing := self._without(key, path, having):
                 having |= missing
-                _all_done([member.ask("load", key=key, path=str(path)) for member in missing])
+                grown += _all_done([member.ask("load", key=key, path=str(path)) for member in missing])
         except StatusError:
             _settled(member.ask("close", key=key) for member in having)
             raise
+        self.grown[path] = grown
         return cast(Servable, Everywhere(key, self._free))
 
     def publish(self) -> None:
@@ -193,11 +196,13 @@ def _settled(asked: "Iterable[Future[Any]]", timeout: float | None = None) -> bo
     return not wait_for_all(list(asked), timeout).not_done
 
 
-def _all_done(asked: "list[Future[Any]]") -> None:
-    """Wait for all; StatusError for the first that failed. Who is gone is nobody's failure."""
+def _all_done(asked: "list[Future[int]]") -> int:
+    """Wait for all; the sum. StatusError for the first that failed; who is gone is nobody's failure."""
     wait_for_all(asked)
+    total = 0
     for each in asked:
         try:
-            each.result()
+            total += each.result()
         except ChannelClosed:
             continue
+    return total

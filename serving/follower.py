@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from serving import errors
 from serving.batching_parameters import CPUS
 from serving.channel import Channel, ChannelClosed, Operation
 from serving.config_files import ModelConfig
+from serving.footprint import resident_bytes
 from serving.handles import Handle, Holding
 from serving.in_service import InService
 from serving.loading import Loader
@@ -31,11 +32,18 @@ _log = logging.getLogger(__name__)
 LONGEST_HOLD_SECONDS = 5.0
 
 
+class FollowerObserver(LifecycleObserver, Protocol):
+    """Is told what changes in what requests see."""
+
+    def trusted(self, configs: Sequence[ModelConfig]) -> None:
+        """The server's own options and files have these models."""
+
+
 class Follower:
     """Serves what its supervisor says. Thread-safe; `handle` is cheap but for the moment of a new view."""
 
     def __init__(
-        self, load: Loader, observer: LifecycleObserver, channel: Channel, *, load_threads: int = 0
+        self, load: Loader, observer: FollowerObserver, channel: Channel, *, load_threads: int = 0
     ) -> None:
         """`channel` leads to the supervisor; these `operations` are to be among its own."""
         self._load = load
@@ -134,11 +142,14 @@ class Follower:
 
     # What the supervisor asks for; all but the bodies of loads and unloads on the channel's thread.
 
-    def _do_load(self, key: int, path: str) -> "Future[None]":
+    def _do_load(self, key: int, path: str) -> "Future[int]":
         return self._loads.submit(self._loaded, key, Path(path))
 
-    def _loaded(self, key: int, path: Path) -> None:
+    def _loaded(self, key: int, path: Path) -> int:
+        """By how many bytes the process has grown meanwhile."""
+        before = resident_bytes()
         self._servables[key] = self._load(path)
+        return max(0, resident_bytes() - before)
 
     def _do_close(self, key: int) -> "Future[None]":
         return self._drained(key)
@@ -194,6 +205,10 @@ class Follower:
         self._in_service.publish(name, in_service, model.labels)
 
     def _tell(self, before: View) -> None:
+        if self._view.own != before.own:
+            self._observer.trusted(self._view.own)
+        if self._view.configs != before.configs:
+            self._observer.configured(self._view.configs)
         for name, model in self._view.models.items():
             known = before.models.get(name, ModelView()).statuses
             for each in model.statuses:

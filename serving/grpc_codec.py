@@ -45,6 +45,11 @@ class Tensors(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self._protos)
 
+    @property
+    def size(self) -> int:
+        """The bytes of the messages, without decoding any."""
+        return sum(proto.ByteSize() for proto in self._protos.values())
+
 
 def tensor_reader(protos: Mapping[str, Any]) -> Reader:
     """A reader of the inputs of a PredictRequest."""
@@ -82,7 +87,7 @@ def serialized_examples(message: Any) -> list[bytes]:
 def predict_response(call: Call, outputs: Mapping[str, Array], *, as_content: bool) -> Any:
     """A PredictResponse."""
     response = predict_pb2.PredictResponse()
-    _answered_by(response.model_spec, call)
+    answered_by(response.model_spec, call)
     for alias, array in outputs.items():
         fill(response.outputs[alias], array, as_content=as_content)
     return response
@@ -91,7 +96,7 @@ def predict_response(call: Call, outputs: Mapping[str, Array], *, as_content: bo
 def classify_response(call: Call, classification: Classification) -> Any:
     """A ClassificationResponse."""
     response = classification_pb2.ClassificationResponse()
-    _answered_by(response.model_spec, call)
+    answered_by(response.model_spec, call)
     _fill_classes(response.result, classification)
     return response
 
@@ -99,7 +104,7 @@ def classify_response(call: Call, classification: Classification) -> Any:
 def regress_response(call: Call, values: Array) -> Any:
     """A RegressionResponse."""
     response = regression_pb2.RegressionResponse()
-    _answered_by(response.model_spec, call)
+    answered_by(response.model_spec, call)
     _fill_values(response.result, values)
     return response
 
@@ -109,7 +114,7 @@ def multi_inference_response(calls: Iterable[Call], results: Iterable[Classifica
     response = inference_pb2.MultiInferenceResponse()
     for call, result in zip(calls, results, strict=True):
         added = response.results.add()
-        _answered_by(added.model_spec, call)
+        answered_by(added.model_spec, call)
         if isinstance(result, Classification):
             _fill_classes(added.classification_result, result)
         else:
@@ -138,7 +143,8 @@ def status_response(statuses: Iterable[VersionStatus]) -> Any:
     return response
 
 
-def _answered_by(spec: Any, call: Call) -> None:
+def answered_by(spec: Any, call: Call) -> None:
+    """Fill a ModelSpec with the version and signature that answered a call."""
     spec.name = call.spec.name
     spec.version.value = call.version or 0
     spec.signature_name = call.signature_name

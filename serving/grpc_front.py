@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from tensorflow_serving.apis import (
 
 from serving import errors, grpc_codec
 from serving.admission import Admission
+from serving.answered import Answered, Caller, Watcher
 from serving.config_files import model_configs
 from serving.inference import Call, Inference, ModelSpec, Task
 from serving.metrics import Metrics
@@ -44,11 +45,16 @@ class Received:
 
     message: Any
     deadline: float | None
+    context: Any
     call: Call = field(default_factory=lambda: Call(ModelSpec("")))
+
+    def caller(self) -> Caller:
+        """Where it came from."""
+        return Caller(lambda: dict(self.context.invocation_metadata() or ()), self.context.peer)
 
     def called(self) -> Call:
         """The call that the message's model_spec makes; StatusError where it has none."""
-        self.call = Call(grpc_codec.model_spec(self.message), self.deadline)
+        self.call = Call(grpc_codec.model_spec(self.message), self.deadline, transport="grpc")
         return self.call
 
 
@@ -59,12 +65,19 @@ class GrpcFront:
     """Answers the methods of both services through the core."""
 
     def __init__(
-        self, inference: Inference, metrics: Metrics, admission: Admission, *, as_content: bool = False
+        self,
+        inference: Inference,
+        metrics: Metrics,
+        admission: Admission,
+        *,
+        as_content: bool = False,
+        watchers: Sequence[Watcher] = (),
     ) -> None:
         self._inference = inference
         self._metrics = metrics
         self._admission = admission
         self._as_content = as_content
+        self._watchers = watchers
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         """What a grpc.aio server is given. Messages are parsed here: a bad one is an answer, not a fault."""
@@ -94,7 +107,7 @@ class GrpcFront:
 
     def _method(self, api: str, kind: Any, answer: Answer) -> "grpc.RpcMethodHandler[bytes, bytes]":
         async def serve(body: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
-            received = Received(kind(), _deadline(context))
+            received = Received(kind(), _deadline(context), context)
             try:
                 return await self._answered(api, received, body, answer)
             except StatusError as error:
@@ -105,7 +118,7 @@ class GrpcFront:
 
     async def _answered(self, api: str, received: Received, body: bytes, answer: Answer) -> bytes:
         """Answer and count a request; StatusError for whatever went wrong."""
-        started, code = time.monotonic(), Code.CANCELLED
+        started, code, failure = time.monotonic(), Code.CANCELLED, None
         try:
             with self._admission.request("grpc"):
                 _parse(received.message, body)
@@ -113,17 +126,18 @@ class GrpcFront:
             code = Code.OK
             return response
         except StatusError as error:
-            code = error.code
+            code, failure = error.code, error
             raise
         except Exception as error:
             _log.exception("%s failed", api)
             code = Code.INTERNAL
-            raise StatusError(code, f"{type(error).__name__} in the server; see its log") from error
+            failure = StatusError(code, f"{type(error).__name__} in the server; see its log")
+            raise failure from error
         finally:
-            call = received.call
-            self._metrics.request_ended("grpc", api, call, started, code)
-            if api in ("Predict", "Classify", "Regress"):
-                self._metrics.counted("GRPC", api, call.spec.name, started, code)
+            answered = Answered("grpc", api, received.call, started, time.monotonic(), code, failure)
+            self._metrics.answered(answered)
+            for watch in self._watchers:
+                watch(answered, received.caller())
 
     async def _predict(self, received: Received) -> Any:
         request, call = received.message, received.called()
@@ -144,7 +158,8 @@ class GrpcFront:
     async def _multi_inference(self, received: Received) -> Any:
         request = received.message
         tasks = [
-            Task(Call(_spec_of_task(task), received.deadline), task.method_name) for task in request.tasks
+            Task(Call(_spec_of_task(task), received.deadline, transport="grpc"), task.method_name)
+            for task in request.tasks
         ]
         if tasks:
             received.call = tasks[0].call
@@ -169,6 +184,8 @@ class GrpcFront:
                 "Only ModelConfigList is currently supported"
             )
         configs = model_configs(request.config)
+        if self._inference.recorder is not None:
+            self._inference.recorder.check(configs)
         names = {name: name.replace("/", ":") for name in request.metric_names}
         before = {name: registry.first_value(metric) for name, metric in names.items()}
         await asyncio.to_thread(self._inference.lifecycle.reload, configs)

@@ -6,7 +6,7 @@ A transport makes a `Call`, gives the core a function that reads its tensors, an
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from serving import errors, example_signatures
 from serving.batching import Batcher
+from serving.config_files import ModelConfig
 from serving.example_signatures import Classification
 from serving.handles import Handle
 from serving.servable import DEFAULT_SIGNATURE, SignatureInfo
 from serving.served import Served
 from serving.states import VersionStatus
+from serving.timing import Timing
 from wire.errors import Code, StatusError
 
 Array = NDArray[Any]
@@ -26,6 +28,8 @@ Outputs = Mapping[str, Array]
 # Gives the inputs by alias once the signature is known, so that a fault in its name is told first.
 Reader = Callable[[SignatureInfo], Awaitable[Mapping[str, Array]]]
 Unknown = Callable[[str], StatusError]
+# Of a part of a MultiInference.
+Result = Classification | Array
 
 METADATA_FIELD = "signature_def"
 # What a run is given beyond its deadline to tell of it itself, before the answer goes out without it.
@@ -48,13 +52,16 @@ class Call:
     """One request for a model.
 
     `deadline` is a time of `time.monotonic`, None for none. `version` and `signature_name` are filled in as
-    they are resolved, so that they are known of a call that fails later, too.
+    they are resolved, so that they are known of a call that fails later, too; `timings` as its runs begin.
+    `transport` is "grpc" or "rest".
     """
 
     spec: ModelSpec
     deadline: float | None = None
     version: int | None = None
     signature_name: str = ""
+    transport: str = ""
+    timings: list[Timing] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,30 @@ class RunObserver(Protocol):
         """A MultiInference request had this many examples."""
 
 
+class Recorder(Protocol):
+    """Is told on the event loop of requests that were answered well, with what was asked and answered.
+
+    It neither blocks nor changes what it is given.
+    """
+
+    def check(self, configs: Sequence[ModelConfig]) -> None:
+        """StatusError: a configuration that came by request would have requests logged where it may not."""
+
+    def predicted(
+        self,
+        call: Call,
+        inputs: Mapping[str, Array],
+        output_filter: Sequence[str],
+        outputs: Mapping[str, Array],
+    ) -> None:
+        """A Predict was answered."""
+
+    def examined(
+        self, api: str, tasks: Sequence[Task], examples: Sequence[bytes], results: Sequence[Result]
+    ) -> None:
+        """A Classify, Regress or MultiInference (`api`) was answered."""
+
+
 class Inference:
     """Answers calls on the versions of a lifecycle, through a batcher. All methods run on the event loop."""
 
@@ -85,11 +116,15 @@ class Inference:
         observer: RunObserver,
         *,
         check_method_names: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
         self.lifecycle = lifecycle
         self._batcher = batcher
         self._observer = observer
+        self.recorder = recorder
         self._check_method_names = check_method_names
+        # The runs that wait for a thread or have one, each with its call.
+        self.under_way: dict[Timing, Call] = {}
 
     async def predict(
         self,
@@ -108,21 +143,28 @@ class Inference:
             if self._check_method_names and signature.method_name not in _KNOWN_METHODS:
                 raise errors.foreign_predict_method(signature.method_name)
             inputs = await read(signature)
-            return await self._run(handle, call, "Predict", inputs, outputs)
+            answer = await self._run(handle, call, "Predict", inputs, outputs)
+        if self.recorder is not None:
+            self.recorder.predicted(call, inputs, outputs, answer)
+        return answer
 
     async def classify(self, call: Call, examples: Sequence[bytes]) -> Classification:
         """Classify serialized tf.Examples; StatusError, INVALID_ARGUMENT: the signature does not fit."""
         with self._hold(call) as handle:
-            return await self._classify(handle, call, examples)
+            result = await self._classify(handle, call, examples)
+        if self.recorder is not None:
+            self.recorder.examined("Classify", [Task(call, errors.CLASSIFY_METHOD)], examples, [result])
+        return result
 
     async def regress(self, call: Call, examples: Sequence[bytes]) -> Array:
         """A float32 value, [N], for each serialized tf.Example; StatusError as `classify`."""
         with self._hold(call) as handle:
-            return await self._regress(handle, call, examples)
+            result = await self._regress(handle, call, examples)
+        if self.recorder is not None:
+            self.recorder.examined("Regress", [Task(call, errors.REGRESS_METHOD)], examples, [result])
+        return result
 
-    async def multi_inference(
-        self, tasks: Sequence[Task], examples: Sequence[bytes]
-    ) -> list[Classification | Array]:
+    async def multi_inference(self, tasks: Sequence[Task], examples: Sequence[bytes]) -> list[Result]:
         """Classify and regress the same examples by several signatures of one version, in the tasks' order.
 
         The first task says which version. StatusError; the tasks run side by side and all must succeed.
@@ -135,18 +177,21 @@ class Inference:
                 self._observer.examples_counted(handle.name, len(examples))
             runs = []
             for task in tasks:
-                task.call.version = handle.version
+                task.call.version, task.call.timings = handle.version, tasks[0].call.timings
                 by_method = self._classify if task.method == errors.CLASSIFY_METHOD else self._regress
                 runs.append(by_method(handle, task.call, examples, api="MultiInference"))
-            return list(await asyncio.gather(*runs))
+            results: list[Result] = list(await asyncio.gather(*runs))
+        if self.recorder is not None:
+            self.recorder.examined("MultiInference", tasks, examples, results)
+        return results
 
     def metadata(self, call: Call, fields: Sequence[str]) -> Any:
         """All signatures of a version as a SignatureDefMap message; StatusError."""
         if not fields:
             raise errors.invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
-        for field in fields:
-            if field != METADATA_FIELD:
-                raise errors.invalid_argument(f"Metadata field {field} is not supported")
+        for name in fields:
+            if name != METADATA_FIELD:
+                raise errors.invalid_argument(f"Metadata field {name} is not supported")
         with self._hold(call) as handle:
             return handle.servable.signature_def_map
 
@@ -179,11 +224,17 @@ class Inference:
     async def _run(
         self, handle: Handle, call: Call, api: str, inputs: Mapping[str, Array], outputs: Sequence[str]
     ) -> Outputs:
-        started = time.monotonic()
+        started, timing = time.monotonic(), Timing()
+        call.timings.append(timing)
+        self.under_way[timing] = call
         run = self._batcher.run(
-            handle.servable, call.signature_name, inputs, outputs, deadline=call.deadline, model=handle.name
-        )
-        answer = await _in_time(run, call.deadline)
+            handle.servable, call.signature_name, inputs, outputs,
+            deadline=call.deadline, model=handle.name, version=str(handle.version), timing=timing,
+        )  # fmt: skip
+        try:
+            answer = await _in_time(run, call.deadline)
+        finally:
+            del self.under_way[timing]
         self._observer.ran(handle.name, api, time.monotonic() - started)
         return answer
 

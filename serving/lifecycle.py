@@ -52,11 +52,12 @@ class Lifecycle:
         self._loads = executor or ThreadPoolExecutor(load_threads or 4 * CPUS, thread_name_prefix="load")
         self._unloads = executor or ThreadPoolExecutor(CPUS, thread_name_prefix="unload")
         self._source = Source()
+        self._observer = observer or Unobserved()
         self.changed = threading.Condition()
         self._transitions = Transitions(
             load,
             retries=retries or RetryPolicy(),
-            observer=observer or Unobserved(),
+            observer=self._observer,
             clock=clock,
             loads=self._loads,
             unloads=self._unloads,
@@ -211,6 +212,7 @@ class Lifecycle:
             model = self._models.setdefault(name, Model(name))
             model.configure(config)
             self._transitions.publish(model)
+        self._observer.configured(tuple(wanted.values()))
         self._next_scan = self._clock()
         self._wake()
         return frozenset(wanted.keys() - configured)
@@ -218,7 +220,7 @@ class Lifecycle:
     def _read_configs(self) -> None:
         """Apply what the configuration file says, when it says something new."""
         read, now = self._watch.read_configs, self._clock()
-        if read is None or self._watch.config_seconds <= 0 or now < self._next_read:
+        if self._watch.config_seconds <= 0 or now < self._next_read:
             return
         self._next_read = now + self._watch.config_seconds
         try:
@@ -277,7 +279,7 @@ class Lifecycle:
         """Seconds until something is due by time."""
         times = [each.retry_at for model in self._models.values() for each in model.versions.values()]
         times.append(self._next_scan)
-        if self._watch.read_configs is not None and self._watch.config_seconds > 0:
+        if self._watch.config_seconds > 0:
             times.append(self._next_read)
         due = [each for each in times if each is not None]
         return max(0.0, min(due) - self._clock()) if due else None

@@ -1,19 +1,22 @@
-"""All metrics of the server: TensorFlow Serving's by its names, labels and buckets, and ours (`kedge_`).
+"""All metrics of the server: TensorFlow Serving's by its names, labels and buckets, and ours.
 
-Times of TensorFlow Serving's are in microseconds, ours in seconds. TensorFlow Serving's leave out failures'
-latency, versions and queues; ours have them.
+Times of TensorFlow Serving's are in microseconds. They leave out failures' latency, versions, transports and
+queues; ours (`own_metrics`) have them.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from serving.admission import Admission
+from serving.answered import Answered
 from serving.batching import BatchEvent
-from serving.exposition import Computed, Registry
+from serving.exposition import OTHER, Registry
 from serving.inference import Call
+from serving.own_metrics import BATCH_BOUNDS, OwnMetrics
 from serving.states import State
+from serving.timing import Timing
 from wire.errors import Code, StatusError
 
 PREFIX = ":tensorflow:serving:"
@@ -22,9 +25,33 @@ MICROSECONDS = 1e6
 LATENCY_BOUNDS = tuple(10 * 1.8**power for power in range(33))
 EXAMPLE_BOUNDS = tuple(2.0**power for power in range(15))
 QUEUEING_BOUNDS = tuple(100 * 1.2**power for power in range(52))
-BATCH_BOUNDS = tuple(2.0**power for power in range(14))
-SECONDS_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-LOAD_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+# TensorFlow Serving counts under whatever name a client asks for. So do we for so many names that are no
+# model's, of so many characters at most; further ones are counted together.
+MADE_UP_NAMES = 100
+LONGEST_MADE_UP_NAME = 128
+COUNTED_BY_GRPC = frozenset(("Predict", "Classify", "Regress"))
+
+
+class ModelNames:
+    """Bounds the names that clients make up; models' own are always shown."""
+
+    def __init__(self) -> None:
+        self._shown: set[str] = set()
+        self._made_up = 0
+
+    def add(self, name: str) -> None:
+        """There is a model of this name."""
+        self._shown.add(name)
+
+    def shown(self, name: str) -> str:
+        """The name as a label's value: itself, or "(other)"."""
+        if name in self._shown:
+            return name
+        if self._made_up >= MADE_UP_NAMES or len(name) > LONGEST_MADE_UP_NAME:
+            return OTHER
+        self._made_up += 1
+        self._shown.add(name)
+        return name
 
 
 class Metrics:
@@ -35,7 +62,9 @@ class Metrics:
 
     def __init__(self, registry: Registry, clock: Callable[[], float] = time.monotonic) -> None:
         self.registry = registry
-        self.clock = clock
+        self._own = OwnMetrics(registry, clock)
+        self._names = ModelNames()
+        self._paths: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
         latency = LATENCY_BOUNDS
         self._count = registry.counter(f"{PREFIX}request_count", ("model_name", "status"))
@@ -49,8 +78,8 @@ class Metrics:
             f"{PREFIX}request_example_counts", ("model",), EXAMPLE_BOUNDS
         )
         self._example_total = registry.counter(f"{PREFIX}request_example_count_total", ("model",))
-        # Nothing is logged of requests here, and nothing is recorded in ML Metadata: no series, as there.
-        registry.counter(f"{PREFIX}request_log_count", ("model_name", "status_code"))
+        self._logged = registry.counter(f"{PREFIX}request_log_count", ("model_name", "status_code"))
+        # Nothing is recorded in ML Metadata: no series, as there.
         registry.gauge(f"{PREFIX}mlmd_map", ("model_name", "version"))
         self._warmup_latency = registry.histogram(
             f"{PREFIX}model_warmup_latency", ("model_path", "status"), latency
@@ -59,7 +88,6 @@ class Metrics:
             f"{PREFIX}model_warmup_records_read", ("model_path", "status")
         )
         self._add_batching(registry)
-        self._add_ours(registry)
 
     def _add_batching(self, registry: Registry) -> None:
         name = f"{PREFIX}batching_session:"
@@ -69,54 +97,25 @@ class Metrics:
         self._input_size = registry.histogram(f"{name}input_batch_size", (), BATCH_BOUNDS)
         self._processed_size = registry.histogram(f"{name}processed_batch_size", (), BATCH_BOUNDS)
 
-    def _add_ours(self, registry: Registry) -> None:
-        by = ("transport", "api", "model", "version", "signature", "code")
-        self._requests = registry.histogram("kedge_request_seconds", by, SECONDS_BOUNDS)
-        self._waiting = registry.gauge("kedge_requests_waiting")
-        self._waiting.set(0)
-        self._batch_rows = registry.histogram("kedge_batch_rows", ("model",), BATCH_BOUNDS)
-        self._batch_requests = registry.histogram("kedge_batch_requests", ("model",), BATCH_BOUNDS)
-        self._loads = registry.histogram("kedge_model_load_seconds", ("model", "code"), LOAD_BOUNDS)
-        self._states = registry.gauge("kedge_model_version_state", ("model", "version"))
-
-    def watch(self, admission: Admission, build: Mapping[str, str]) -> None:
+    def watch(self, admission: Admission, build: Mapping[str, str], runs: Mapping[Timing, Call]) -> None:
         """Show the requests under way, the process, and what the server is built from."""
-        self.registry.computed(
-            Computed(
-                "gauge",
-                "kedge_requests_in_flight",
-                ("transport",),
-                lambda: [((name,), count) for name, count in admission.in_flight.items()],
-            )
-        )
-        info = [(tuple(build.values()), 1)]
-        self.registry.computed(Computed("gauge", "kedge_build_info", tuple(build), lambda: info))
-        for metric in _process():
-            self.registry.computed(metric)
+        self._own.watch(admission, build, runs)
 
-    def request_ended(self, transport: str, api: str, call: Call, started: float, code: Code) -> None:
-        """A request was answered with a code; `started` is a time of the clock.
-
-        Names that clients made up are left out: a model's is shown where one of its versions was found.
-        """
-        found = call.version is not None
-        name, version = (call.spec.name, str(call.version)) if found else ("", "")
-        seconds = self.clock() - started
-        self._requests.observe(seconds, transport, api, name, version, call.signature_name, code.name)
-
-    def counted(self, entrypoint: str, api: str, name: str, started: float, code: Code) -> None:
-        """Count a request as TensorFlow Serving does, which does not count all kinds."""
-        self._count.add(name, code.name)
-        if code == Code.OK:
-            self._latency.observe((self.clock() - started) * MICROSECONDS, name, api, entrypoint)
+    def answered(self, request: Answered) -> None:
+        """A request was answered. TensorFlow Serving does not count all kinds over gRPC."""
+        self._own.answered(request)
+        if request.transport == "grpc" and request.api not in COUNTED_BY_GRPC:
+            return
+        name = self._names.shown(request.call.spec.name)
+        self._count.add(name, request.code.name)
+        if request.code == Code.OK:
+            microseconds = (request.ended - request.started) * MICROSECONDS
+            self._latency.observe(microseconds, name, request.api, request.transport.upper())
 
     def ran(self, model: str, api: str, seconds: float) -> None:
         """A model ran for a request; MultiInference's runs are not among TensorFlow Serving's."""
-        if api == "MultiInference":
-            return
-        # Warm-ups run, too, on the threads that load.
-        with self._lock:
-            self._runtime.observe(seconds * MICROSECONDS, model, api, "TF1")
+        if api != "MultiInference":
+            self._runtime.observe(seconds * MICROSECONDS, self._names.shown(model), api, "TF1")
 
     def examples_counted(self, model: str, examples: int) -> None:
         """A MultiInference request had this many examples."""
@@ -125,8 +124,7 @@ class Metrics:
 
     def batch_ran(self, event: BatchEvent) -> None:
         """A batch has run."""
-        self._batch_rows.observe(event.rows, event.model)
-        self._batch_requests.observe(len(event.requests), event.model)
+        self._own.batch_ran(event)
         if not event.pool:
             return
         size = event.rows + event.padding
@@ -140,17 +138,33 @@ class Metrics:
 
     def waiting_changed(self, requests: int) -> None:
         """This many requests wait for a thread."""
-        self._waiting.set(requests)
+        self._own.waiting_changed(requests)
+
+    def logged(self, model: str, code: Code) -> None:
+        """A request was chosen for the request log: OK once it is in the file, or why it is not."""
+        with self._lock:
+            self._logged.add(model, code.name)
 
     def state_changed(self, name: str, version: int, state: State) -> None:
-        """A version has come to a state, shown by its number."""
+        """A version has come to a state."""
         with self._lock:
-            self._states.set(int(state), name, str(version))
+            self._names.add(name)
+            gone = self._own.state_changed(name, version, state)
+            path = self._paths.pop(gone, None) if gone else None
+            if path is not None:
+                self.registry.forget(model_path=path)
 
     def load_ended(self, name: str, path: Path, seconds: float, error: StatusError | None) -> None:
         """An attempt to load a version has ended."""
+        version = str(int(path.name))
         with self._lock:
-            self._loads.observe(seconds, name, _code(error))
+            self._paths[name, version] = str(path)
+            self._own.load_ended(name, version, seconds, _code(error))
+
+    def memory_measured(self, name: str, path: Path, grown: int, files: int) -> None:
+        """A version was loaded: by how many bytes the process has grown meanwhile, and those of its files."""
+        with self._lock:
+            self._own.memory_measured(name, str(int(path.name)), grown, files)
 
     def warmed_up(self, path: Path, records: int, seconds: float, error: StatusError | None) -> None:
         """A warm-up has ended."""
@@ -161,22 +175,3 @@ class Metrics:
 
 def _code(error: StatusError | None) -> str:
     return Code.OK.name if error is None else error.code.name
-
-
-def _process() -> Iterable[Computed]:
-    """What the Prometheus client tells of a process: its memory, processor time and files."""
-    from prometheus_client import ProcessCollector
-
-    collector = ProcessCollector(registry=None)
-
-    def reader(name: str) -> Callable[[], Iterable[tuple[tuple[str, ...], float]]]:
-        return lambda: [
-            ((), sample.value)
-            for family in collector.collect()
-            for sample in family.samples
-            if sample.name == name
-        ]
-
-    for family in collector.collect():
-        for sample in family.samples:
-            yield Computed(family.type, sample.name, (), reader(sample.name))

@@ -151,6 +151,30 @@ class ServerOptions:
         "addition).",
     )
     log_format: str = _flag("text", "How log lines are written: text or json (own addition).")
+    access_log: bool = _flag(False, "Write a line to the log for each request (own addition).")
+    otlp_endpoint: str = _flag(
+        "",
+        "URL, as http://HOST:4317, to which OpenTelemetry traces are sent by OTLP over gRPC. Also set by "
+        "OTEL_EXPORTER_OTLP_ENDPOINT; the other OTEL_* variables hold, too. Needs kedge[tracing] (own "
+        "addition).",
+    )
+    request_log_prefix: str = _flag(
+        "",
+        "Beginning of the paths of TFRecord files to which requests are logged with their answers as "
+        "PredictionLog, PREFIX-MODEL-TIME-PROCESS.tfrecord, of every model without a logging_config of its "
+        "own (own addition).",
+    )
+    request_log_sampling_rate: float = _flag(
+        0.01, "Share of the requests that --request_log_prefix logs, 0 to 1 (own addition)."
+    )
+    request_log_max_file_bytes: int = _flag(
+        64 * 2**20,
+        "Most bytes of a file of a request log; it has 1000 records at most, so that it can be replayed as "
+        "warm-up (own addition).",
+    )
+    request_log_max_files: int = _flag(
+        10, "Files that a model's request log may have; the oldest are removed (own addition)."
+    )
     report_ports_fd: int = _flag(
         -1,
         "File descriptor that gets a JSON line with grpc_port and rest_port once both are open, for who "
@@ -255,6 +279,18 @@ _CONTRADICTIONS = (
     _Contradiction(
         lambda o: o.log_format not in ("text", "json"),
         "--log_format is neither text nor json; give one of them",
+    ),
+    _Contradiction(
+        lambda o: bool(o.otlp_endpoint) and not o.otlp_endpoint.startswith(("http://", "https://")),
+        "--otlp_endpoint is no URL; give http://HOST:PORT, or https:// with TLS",
+    ),
+    _Contradiction(
+        lambda o: not 0 <= o.request_log_sampling_rate <= 1,
+        "--request_log_sampling_rate is a share of the requests; give 0 to 1",
+    ),
+    _Contradiction(
+        lambda o: min(o.request_log_max_file_bytes, o.request_log_max_files) < 1,
+        "--request_log_max_file_bytes and --request_log_max_files must be 1 or more",
     ),
     _Contradiction(
         lambda o: o.port == o.rest_api_port > 0,

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from serving import errors, grpc_codec, rest_body, rest_urls
 from serving.admission import Admission
+from serving.answered import Answered, Caller, Watcher
 from serving.inference import METADATA_FIELD, Call, Inference, ModelSpec
 from serving.metrics import Metrics
 from serving.servable import SignatureInfo
@@ -60,6 +61,7 @@ class Exchange:
     api: str = ""
     call: Call = field(default_factory=lambda: Call(ModelSpec("")))
     code: Code = Code.CANCELLED
+    error: StatusError | None = None
 
 
 @dataclass(eq=False)
@@ -87,6 +89,8 @@ class RestFront:
         metrics: Metrics,
         admission: Admission,
         options: RestOptions | None = None,
+        *,
+        watchers: Sequence[Watcher] = (),
         read_page: ReadPage | None = None,
     ) -> None:
         """`read_page` reads the metrics page, where that is not only this process's."""
@@ -95,6 +99,7 @@ class RestFront:
         self._metrics = metrics
         self._admission = admission
         self._options = options or RestOptions()
+        self._watchers = watchers
         self._actions: Mapping[str, Callable[[Exchange], Awaitable[bytes]]] = {
             "predict": self._predict,
             "classify": self._classify,
@@ -126,9 +131,15 @@ class RestFront:
             body = await self._answer(exchange, path)
             return await self._json(exchange, body)
         finally:
-            api, call, started, code = exchange.api, exchange.call, exchange.started, exchange.code
-            self._metrics.counted("REST", api, call.spec.name, started, code)
-            self._metrics.request_ended("rest", api, call, started, code)
+            self._answered(exchange)
+
+    def _answered(self, exchange: Exchange) -> None:
+        """Tell of a request whose answer has been made."""
+        request, call, now = exchange.request, exchange.call, time.monotonic()
+        answered = Answered("rest", exchange.api, call, exchange.started, now, exchange.code, exchange.error)
+        self._metrics.answered(answered)
+        for watch in self._watchers:
+            watch(answered, Caller(lambda: _lower(request.headers), lambda: request.remote or ""))
 
     async def _answer(self, exchange: Exchange, path: str) -> bytes:
         """The body of the answer, which is an error's where `exchange.code` is not OK."""
@@ -136,12 +147,12 @@ class RestFront:
             with self._admission.request("rest"):
                 found = rest_urls.route(exchange.request.method, path)
                 exchange.api = found.action if found.action in ("predict", "classify", "regress") else ""
-                exchange.call = Call(found.spec)
+                exchange.call = Call(found.spec, transport="rest")
                 body = await self._actions[found.action](exchange)
             exchange.code = Code.OK
             return body
         except StatusError as error:
-            exchange.code = error.code
+            exchange.code, exchange.error = error.code, error
             return json_tensors.error_body(error.message)
         except Exception as error:  # noqa: BLE001 - a fault of ours is told the client, and in full the log.
             _log.exception("%s %s failed", exchange.request.method, path)
@@ -203,7 +214,7 @@ class RestFront:
         """The call of a request whose body has been read: its time begins now."""
         spec, timeout = exchange.call.spec, self._options.timeout
         named = ModelSpec(spec.name, spec.version, spec.label, json_tensors.signature_name(document))
-        exchange.call = Call(named, None if timeout is None else time.monotonic() + timeout)
+        exchange.call = Call(named, None if timeout is None else time.monotonic() + timeout, transport="rest")
         return exchange.call
 
     async def _json(self, exchange: Exchange, body: bytes) -> web.Response:
@@ -246,6 +257,10 @@ def _response(
     if content_type is not None:
         given["Content-Type"] = content_type
     return web.Response(status=status, body=body, headers=given)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 async def _off_loop(size: int, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:

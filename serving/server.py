@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
@@ -19,14 +19,16 @@ from serving import config_files, loading, ports
 from serving.admission import Admission
 from serving.batching import Batcher
 from serving.batching_parameters import BatchingParameters
-from serving.config_files import Monitoring
+from serving.config_files import ModelConfig, Monitoring
 from serving.exposition import Registry
 from serving.grpc_front import MODEL_SERVICE, PREDICTION_SERVICE, GrpcFront
 from serving.health import Health
 from serving.inference import Inference
 from serving.lifecycle import Lifecycle
 from serving.metrics import Metrics
+from serving.observation import Observation
 from serving.options import ServerOptions, without_effect
+from serving.request_log import RequestLog
 from serving.rest_front import ReadPage, RestFront, RestOptions
 from serving.served import Served
 from serving.states import State
@@ -38,6 +40,8 @@ _log = logging.getLogger(__name__)
 HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 # What answers are given to reach their clients once the last request has been answered.
 LAST_ANSWERS_SECONDS = 0.5
+# What the request log and the traces are given to be written and sent at the end.
+LAST_RECORDS_SECONDS = 2.0
 MAX_URL_BYTES = 65536
 
 
@@ -71,11 +75,11 @@ class ModelServer:
         self._monitoring = _monitoring(options)
         self._admission = Admission()
         self._metrics = Metrics(Registry())
-        self._metrics.watch(self._admission, _build())
+        self._observation = Observation(options, self._metrics)
         self._batcher = Batcher(
             _batching(options), per_model=options.enable_per_model_batching_parameters, observer=self._metrics
         )
-        self._events = Events(self._metrics)
+        self._events = Events(self._metrics, self._observation.requests)
         self._lifecycle: Versions = (follow or _lifecycle)(options, self._events)
         self._metrics_page: ReadPage | None = None
         self._health = Health(self._lifecycle, name_services=options.enable_grpc_healthcheck_service)
@@ -85,7 +89,9 @@ class ModelServer:
             self._batcher,
             self._metrics,
             check_method_names=options.enable_signature_method_name_check,
+            recorder=self._observation.requests,
         )
+        self._metrics.watch(self._admission, _build(), self._inference.under_way)
         self._started = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
@@ -125,6 +131,7 @@ class ModelServer:
             _log.warning("the time to stop is over: %s requests are cut off", self._admission.in_flight)
         await self._started.aclose()
         self._batcher.close()
+        await asyncio.to_thread(self._observation.close, LAST_RECORDS_SECONDS)
         freeing = asyncio.to_thread(self._lifecycle.stop)
         try:
             await asyncio.wait_for(freeing, max(LAST_ANSWERS_SECONDS, deadline - time.monotonic()))
@@ -156,6 +163,7 @@ class ModelServer:
             self._metrics,
             self._admission,
             as_content=options.enable_serialization_as_tensor_content,
+            watchers=self._observation.watchers,
         )
         server = grpc.aio.server(options=ports.grpc_options(options))
         server.add_generic_rpc_handlers(front.handlers())
@@ -173,7 +181,8 @@ class ModelServer:
             self._metrics,
             self._admission,
             _rest_options(self._options, self._monitoring),
-            self._metrics_page,
+            watchers=self._observation.watchers,
+            read_page=self._metrics_page,
         )
         server = web.Server(
             front.handle,
@@ -193,9 +202,10 @@ class ModelServer:
 class Events:
     """Tells metrics and health what happens to versions, on whatever thread it does."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, requests: RequestLog) -> None:
         self.health: Health | None = None
         self._metrics = metrics
+        self.requests = requests
         self._loop = asyncio.get_running_loop()
 
     def state_changed(self, name: str, version: int, state: State) -> None:
@@ -207,6 +217,18 @@ class Events:
     def load_ended(self, name: str, path: Path, seconds: float, error: StatusError | None) -> None:
         """Count."""
         self._metrics.load_ended(name, path, seconds, error)
+
+    def memory_measured(self, name: str, path: Path, grown: int, files: int) -> None:
+        """Show."""
+        self._metrics.memory_measured(name, path, grown, files)
+
+    def configured(self, configs: Sequence[ModelConfig]) -> None:
+        """Log the requests to these models from now on."""
+        self.requests.configure(configs)
+
+    def trusted(self, configs: Sequence[ModelConfig]) -> None:
+        """A reload by request may have logged what the server's own configuration has."""
+        self.requests.trust(configs)
 
     def ran(self, model: str, api: str, seconds: float) -> None:
         """Count a run of the warm-up on the loop, where those of requests are counted."""
@@ -222,10 +244,11 @@ Follow = Callable[[ServerOptions, Events], Versions]
 
 
 def _lifecycle(options: ServerOptions, events: Events) -> Lifecycle:
+    looks = watch(options, events.requests.trust)
     return Lifecycle(
-        config_files.models_from_options(options),
+        looks.read_configs(),
         loading.loader(options, events),
-        watch=watch(options),
+        watch=looks,
         retries=loading.retry_policy(options),
         load_threads=options.num_load_threads,
         observer=events,

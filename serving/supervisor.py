@@ -4,6 +4,7 @@ It looks at the disk and decides, by the same lifecycle as a server of one proce
 on every worker. It has no TensorFlow, and the ports only so that nobody else takes them.
 """
 
+import dataclasses
 import logging
 import queue
 import signal
@@ -13,15 +14,15 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from serving import announce, config_files, loading, logs, ports
+from serving import announce, loading, logs, ports
 from serving.channel import ChannelClosed, Operation
 from serving.exposition import Computed, Registry
 from serving.fleet import Fleet, Member, view_of
+from serving.fleet_events import FleetEvents
 from serving.lifecycle import Lifecycle
-from serving.metrics import Metrics
 from serving.options import ServerOptions
 from serving.pages import Pages
-from serving.view import configs_from
+from serving.view import View, configs_from
 from serving.watch import watch
 from serving.worker_process import CannotServe, WorkerProcess
 from wire.errors import StatusError
@@ -97,14 +98,17 @@ class Supervisor:
         self._deaths = self._registry.counter("kedge_worker_deaths_total")
         self._deaths.add(amount=0)
         self._registry.computed(Computed("gauge", "kedge_workers", (), lambda: [((), len(self._serving))]))
-        self._fleet = Fleet(lambda: view_of(self._lifecycle))
+        self._events = FleetEvents(self._registry)
+        self._fleet = Fleet(self._look)
+        self._events.grown = self._fleet.grown
         self._pages = Pages(self._registry.page)
+        looks = watch(options, self._events.read)
         self._lifecycle = Lifecycle(
-            config_files.models_from_options(options),
+            looks.read_configs(),
             self._fleet.load,
-            watch=watch(options),
+            watch=looks,
             retries=loading.retry_policy(options),
-            observer=Metrics(self._registry),
+            observer=self._events,
             executor=ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="version"),
         )
 
@@ -128,6 +132,12 @@ class Supervisor:
         for worker in workers:
             worker.wait(max(0.0, deadline - time.monotonic()))
         self._asked.shutdown(wait=False, cancel_futures=True)
+
+    def _look(self) -> View:
+        """What requests should see now."""
+        with self._lifecycle.changed:
+            view = view_of(self._lifecycle)
+            return dataclasses.replace(view, configs=self._events.configs, own=self._events.own)
 
     def _thread(self, name: str, function: Any, *given: Any) -> None:
         threading.Thread(target=function, args=given, name=name, daemon=True).start()
@@ -240,7 +250,7 @@ class Supervisor:
         changed = self._lifecycle.changed
         while not self._stopping:
             with changed:
-                changed.wait_for(lambda: self._stopping or view_of(self._lifecycle) != self._fleet.view, 1.0)
+                changed.wait_for(lambda: self._stopping or self._look() != self._fleet.view, 1.0)
             self._fleet.publish()
 
     def _reload(self, configs: list[Mapping[str, Any]]) -> "Future[None]":

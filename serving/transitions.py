@@ -4,11 +4,13 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Protocol
 
+from serving.config_files import ModelConfig
+from serving.footprint import files_bytes, resident_bytes
 from serving.handles import Holding
 from serving.in_service import InService
 from serving.loading import Loader, RetryPolicy
@@ -31,6 +33,12 @@ class LifecycleObserver(Protocol):
     def load_ended(self, name: str, path: Path, seconds: float, error: StatusError | None) -> None:
         """An attempt to load a version has ended."""
 
+    def memory_measured(self, name: str, path: Path, grown: int, files: int) -> None:
+        """A version was loaded: by how many bytes the process has grown meanwhile, and those of its files."""
+
+    def configured(self, configs: Sequence[ModelConfig]) -> None:
+        """These models are in force from now on."""
+
 
 class Unobserved:
     """An observer that looks away."""
@@ -39,6 +47,12 @@ class Unobserved:
         """Look away."""
 
     def load_ended(self, name: str, path: Path, seconds: float, error: StatusError | None) -> None:
+        """Look away."""
+
+    def memory_measured(self, name: str, path: Path, grown: int, files: int) -> None:
+        """Look away."""
+
+    def configured(self, configs: Sequence[ModelConfig]) -> None:
         """Look away."""
 
 
@@ -88,7 +102,7 @@ class Transitions:
 
     def _attempt(self, model: Model, version: Version) -> None:
         """On a thread: load a version, and put it in service when it is still wanted."""
-        started = time.monotonic()
+        started, resident = time.monotonic(), resident_bytes()
         files = fingerprint(version.path)
         servable, failure = None, None
         try:
@@ -96,6 +110,9 @@ class Transitions:
         except Exception as error:  # noqa: BLE001 - a loader's fault is the version's, and told in its status.
             failure = status_of(error)
         self._observer.load_ended(model.name, version.path, time.monotonic() - started, failure)
+        if failure is None:
+            grown = max(0, resident_bytes() - resident)
+            self._observer.memory_measured(model.name, version.path, grown, files_bytes(version.path))
         with self._lock:
             version.fingerprint = files
             if servable is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from serving.config_files import ModelConfig
+from serving.config_files import ModelConfig, RequestLogging
 from serving.policy import All, Latest, Specific, VersionPolicy
 from serving.states import State, VersionStatus
 from wire.errors import Code
@@ -22,10 +22,15 @@ class ModelView:
 
 @dataclass(frozen=True)
 class View:
-    """All models by name, and whether the server as a whole is ready."""
+    """All models by name, and whether the server as a whole is ready.
+
+    `configs` are in force; `own` were read last from the server's own options and files.
+    """
 
     models: Mapping[str, ModelView] = field(default_factory=dict)
     ready: bool = False
+    configs: tuple[ModelConfig, ...] = ()
+    own: tuple[ModelConfig, ...] = ()
 
 
 def view_document(view: View) -> dict[str, Any]:
@@ -39,7 +44,12 @@ def view_document(view: View) -> dict[str, Any]:
         }
         for name, model in view.models.items()
     ]
-    return {"ready": view.ready, "models": models}
+    return {
+        "ready": view.ready,
+        "models": models,
+        "configs": configs_document(view.configs),
+        "own": configs_document(view.own),
+    }
 
 
 def view_from(document: Mapping[str, Any]) -> View:
@@ -57,6 +67,8 @@ def view_from(document: Mapping[str, Any]) -> View:
             for model in document["models"]
         },
         document["ready"],
+        configs_from(document["configs"]),
+        configs_from(document["own"]),
     )
 
 
@@ -68,6 +80,7 @@ def configs_document(configs: Sequence[ModelConfig]) -> list[dict[str, Any]]:
             "base_path": str(config.base_path),
             "policy": _policy_document(config.policy),
             "labels": dict(config.labels),
+            "logging": [config.logging.prefix, config.logging.rate] if config.logging else None,
         }
         for config in configs
     ]
@@ -75,9 +88,16 @@ def configs_document(configs: Sequence[ModelConfig]) -> list[dict[str, Any]]:
 
 def configs_from(documents: Sequence[Mapping[str, Any]]) -> tuple[ModelConfig, ...]:
     """The configurations that documents of `configs_document` hold."""
-    return tuple(
-        ModelConfig(each["name"], Path(each["base_path"]), _policy_from(each["policy"]), dict(each["labels"]))
-        for each in documents
+    return tuple(_config_from(each) for each in documents)
+
+
+def _config_from(document: Mapping[str, Any]) -> ModelConfig:
+    return ModelConfig(
+        document["name"],
+        Path(document["base_path"]),
+        _policy_from(document["policy"]),
+        dict(document["labels"]),
+        RequestLogging(*document["logging"]) if document["logging"] else None,
     )
 
 

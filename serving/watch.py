@@ -21,15 +21,21 @@ class Watch:
 
     poll_seconds: float = 1.0
     store_root: Path | None = None
-    read_configs: Callable[[], Sequence[ModelConfig]] | None = None
+    read_configs: Callable[[], Sequence[ModelConfig]] = tuple
     config_seconds: float = 0.0
 
 
-def watch(options: ServerOptions) -> Watch:
-    """What the flags say."""
+def watch(options: ServerOptions, read: Callable[[Sequence[ModelConfig]], None]) -> Watch:
+    """What the flags say; `read` is told each configuration that is read."""
+
+    def configs() -> Sequence[ModelConfig]:
+        found = config_files.models_from_options(options)
+        read(found)
+        return found
+
     return Watch(
         poll_seconds=options.file_system_poll_wait_seconds,
         store_root=Path(options.model_store_root).absolute() if options.model_store_root else None,
-        read_configs=lambda: config_files.models_from_options(options),
+        read_configs=configs,
         config_seconds=options.model_config_file_poll_wait_seconds if options.model_config_file else 0,
     )

@@ -13,10 +13,11 @@ import json
 import math
 import pickle
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -104,7 +105,7 @@ def _inflate(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> by
 
 def _read_array(content: bytes, where: str) -> Array | RaggedArray:
     stream = io.BytesIO(content)
-    shape, fortran_order, dtype = _read_header(stream, where)
+    shape, fortran_order, dtype = read_header(stream, where)
     if any(size < 0 for size in shape):
         raise DataError(f"{where} says that its shape is {shape}; the file is damaged")
     if dtype.hasobject:
@@ -118,13 +119,14 @@ def _read_array(content: bytes, where: str) -> Array | RaggedArray:
     return array.reshape(shape, order="F" if fortran_order else "C")
 
 
-def _read_header(stream: io.BytesIO, where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def read_header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return the shape, the order and the dtype of a .npy file, and leave the stream where its data begin."""
     try:
         version = np.lib.format.read_magic(stream)
         if version == (1, 0):
             return np.lib.format.read_array_header_1_0(stream)
         return np.lib.format.read_array_header_2_0(stream)
-    except ValueError as error:
+    except (ValueError, SyntaxError, tokenize.TokenError) as error:
         raise DataError(f"{where} is no NumPy array: {error}") from error
 
 

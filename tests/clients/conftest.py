@@ -1,10 +1,15 @@
 """Stub servers of both protocols."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
+from clients import connect, connect_async
 from tests.clients import stubs
+from tests.clients.awaited import Awaited
+
+Connecting = Callable[..., Any]
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "grpc_proxy", "no_grpc_proxy")
 
@@ -34,3 +39,11 @@ def stub(request: pytest.FixtureRequest) -> stubs.Stub:
     """A stub of each protocol in turn."""
     found: stubs.Stub = request.getfixturevalue(f"{request.param}_stub")
     return found
+
+
+@pytest.fixture(params=["blocking", "asynchronous"])
+def connecting(request: pytest.FixtureRequest) -> Connecting:
+    """`connect`, and in turn `connect_async` behind the same face."""
+    if request.param == "blocking":
+        return connect
+    return lambda *arguments, **options: Awaited(lambda: connect_async(*arguments, **options))

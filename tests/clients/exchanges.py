@@ -4,6 +4,7 @@ The JSON is laid out as TensorFlow Serving lays it out; a single output has no n
 """
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import grpc
@@ -30,7 +31,9 @@ SIGNATURES = {
     "imdb": {
         "serving_default": ({"multi_hot": (1, (-1, 10000))}, {"probability": (1, (-1, 1))}),
         "text": ({"text": (7, (-1,))}, {"probability": (1, (-1, 1))}),
+        "token_ids": ({"tokens": (3, (-1, -1))}, {"probability": (1, (-1, 1))}),
     },
+    "line": {"serving_default": ({"x": (1, (-1,))}, {"y": (1, (-1,))})},
     "pair": {
         "serving_default": (
             {"x": (1, (-1,)), "count": (3, ())},
@@ -73,9 +76,9 @@ def answer_error(stub: Stub, paths: tuple[str, str], code: grpc.StatusCode, mess
         stub.answers[paths[1]] = HttpAnswer(body, HTTP_CODES[code])
 
 
-def answer_metadata(stub: Stub, model: str, *, version: int = 3, without: str = "") -> None:
-    """Answer with the signatures of a model, or with all but one."""
-    signatures = {name: tensors for name, tensors in SIGNATURES[model].items() if name != without}
+def answer_metadata(stub: Stub, model: str, *, version: int = 3, without: Collection[str] = ()) -> None:
+    """Answer with the signatures of a model, or with all but some."""
+    signatures = {name: tensors for name, tensors in SIGNATURES[model].items() if name not in without}
     if not is_grpc(stub):
         stub.answers[f"/v1/models/{model}/metadata"] = HttpAnswer(metadata_json(model, version, signatures))
         return

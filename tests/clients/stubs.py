@@ -6,6 +6,7 @@ They are real: a gRPC server and an HTTP server, each in threads of this process
 import contextlib
 import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,8 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
+
+from tests.clients.certificates import Certificates
 
 HOST = "127.0.0.1"
 # TensorFlow Serving too takes messages of any length.
@@ -57,6 +60,10 @@ class Stub:
     requests: list[tuple[str, bytes]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
     connections: set[Any] = field(default_factory=set)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    """Of each request, the names in small letters."""
+    times_left: list[float] = field(default_factory=list)
+    """Of each gRPC request, the seconds to its deadline."""
 
     @property
     def paths(self) -> list[str]:
@@ -64,7 +71,7 @@ class Stub:
 
 
 @contextlib.contextmanager
-def grpc_server() -> Iterator[Stub]:
+def grpc_server(certificates: Certificates | None = None, *, mutual: bool = False) -> Iterator[Stub]:
     stub = Stub("")
 
     class Handler(grpc.GenericRpcHandler):
@@ -73,6 +80,8 @@ def grpc_server() -> Iterator[Stub]:
 
     def answer(details: grpc.HandlerCallDetails, body: bytes, context: grpc.ServicerContext) -> bytes:
         stub.requests.append((details.method, body))
+        stub.headers.append({pair.key: str(pair.value) for pair in context.invocation_metadata()})
+        stub.times_left.append(context.time_remaining() or 0.0)
         found = stub.answers.get(
             details.method, GrpcError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         )
@@ -86,7 +95,11 @@ def grpc_server() -> Iterator[Stub]:
         return found.SerializeToString() if isinstance(found, Message) else found
 
     server = grpc.server(ThreadPoolExecutor(4), handlers=[Handler()], options=OPTIONS)
-    stub.url = f"grpc://{HOST}:{server.add_insecure_port(f'{HOST}:0')}"
+    if certificates is None:
+        stub.url = f"grpc://{HOST}:{server.add_insecure_port(f'{HOST}:0')}"
+    else:
+        credentials = _credentials(certificates, mutual)
+        stub.url = f"grpcs://{HOST}:{server.add_secure_port(f'{HOST}:0', credentials)}"
     server.start()
     try:
         yield stub
@@ -96,7 +109,7 @@ def grpc_server() -> Iterator[Stub]:
 
 
 @contextlib.contextmanager
-def http_server() -> Iterator[Stub]:
+def http_server(certificates: Certificates | None = None, *, mutual: bool = False) -> Iterator[Stub]:
     stub = Stub("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -106,6 +119,7 @@ def http_server() -> Iterator[Stub]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             stub.requests.append((self.path, body))
             stub.connections.add(self.client_address)
+            stub.headers.append({name.lower(): value for name, value in self.headers.items()})
             found = stub.answers.get(self.path, NOT_TENSORFLOW_SERVING)
             if callable(found):
                 found = found(body)
@@ -135,6 +149,10 @@ def http_server() -> Iterator[Stub]:
     server = ThreadingHTTPServer((HOST, 0), Handler)
     server.daemon_threads = True
     stub.url = f"http://{HOST}:{server.server_port}"
+    if certificates is not None:
+        server.socket = _context(certificates, mutual).wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign] # handshakes fail as they should
+        stub.url = f"https://{HOST}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -144,6 +162,20 @@ def http_server() -> Iterator[Stub]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _credentials(certificates: Certificates, mutual: bool) -> grpc.ServerCredentials:
+    pair = (certificates.server.key.read_bytes(), certificates.server.certificate.read_bytes())
+    return grpc.ssl_server_credentials(
+        [pair], certificates.authority.read_bytes() if mutual else None, mutual
+    )
+
+
+def _context(certificates: Certificates, mutual: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates.authority))
+    context.load_cert_chain(certificates.server.certificate, certificates.server.key)
+    context.verify_mode = ssl.CERT_REQUIRED if mutual else ssl.CERT_NONE
+    return context
 
 
 NOT_TENSORFLOW_SERVING = HttpAnswer(

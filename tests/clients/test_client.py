@@ -1,4 +1,4 @@
-"""The same table of exchanges over both clients."""
+"""The same table of exchanges over all four clients: both protocols, blocking and asynchronous."""
 
 import json
 from collections.abc import Iterator
@@ -14,16 +14,14 @@ from clients import (
     Client,
     ClientError,
     DeadlineExceeded,
-    GrpcClient,
     Prediction,
     Refused,
-    RestClient,
     UnexpectedAnswer,
     Unreachable,
-    connect,
 )
 from models.model import InputError
 from tests.clients import exchanges
+from tests.clients.conftest import Connecting
 from tests.clients.stubs import HttpAnswer, Stub
 from wire import messages, tensors
 from wire.errors import Code
@@ -33,8 +31,8 @@ SEVEN = np.array(json.loads(SEVEN_JSON), np.float32)
 
 
 @pytest.fixture
-def client(stub: Stub) -> Iterator[Client]:
-    with connect(stub.url) as connected:
+def client(stub: Stub, connecting: Connecting) -> Iterator[Client]:
+    with connecting(stub.url) as connected:
         yield connected
 
 
@@ -85,25 +83,29 @@ class TestOutputs:
         assert sent["x"].tolist() == [1.5, 2]
         assert sent["count"].shape == ()
 
-    def test_signature_of_a_model_is_asked_for_once(self, http_stub: Stub) -> None:
+    def test_signature_of_a_model_is_asked_for_once(self, connecting: Connecting, http_stub: Stub) -> None:
         exchanges.answer_metadata(http_stub, "mnist")
         exchanges.answer_outputs(http_stub, "mnist", {}, SEVEN_JSON)
-        with RestClient(http_stub.url) as client:
+        with connecting(http_stub.url) as client:
             for _ in range(3):
                 client.predict("mnist", {"pixels": np.zeros((1, 784), np.float32)})
         assert http_stub.paths == ["/v1/models/mnist/metadata"] + ["/v1/models/mnist:predict"] * 3
 
-    def test_signature_is_asked_for_again_after_a_refusal(self, http_stub: Stub) -> None:
+    def test_signature_is_asked_for_again_after_a_refusal(
+        self, connecting: Connecting, http_stub: Stub
+    ) -> None:
         exchanges.answer_metadata(http_stub, "mnist")
-        with RestClient(http_stub.url) as client:
+        with connecting(http_stub.url) as client:
             for _ in range(2):
                 with pytest.raises(Refused):
                     client.predict("mnist", {"pixels": np.zeros((1, 784), np.float32)})
         assert http_stub.paths.count("/v1/models/mnist/metadata") == 2
 
-    def test_input_that_the_signature_has_not_is_not_sent_over_rest(self, http_stub: Stub) -> None:
+    def test_input_that_the_signature_has_not_is_not_sent_over_rest(
+        self, connecting: Connecting, http_stub: Stub
+    ) -> None:
         exchanges.answer_metadata(http_stub, "pair")
-        with RestClient(http_stub.url) as client, pytest.raises(InputError, match=r"takes count, x; z came"):
+        with connecting(http_stub.url) as client, pytest.raises(InputError, match=r"takes count, x; z came"):
             client.predict("pair", {"x": [1.0], "count": 1, "z": [1]})
 
     def test_unknown_signature_is_refused(self, stub: Stub, client: Client) -> None:
@@ -179,14 +181,10 @@ class TestRawInputs:
         texts = [t.decode() if isinstance(t, bytes) else t for t in sent["text"].tolist()]
         assert texts == ["A wonderful film", "na\u00efve and dull"]
 
-    def test_token_ids_are_preprocessed_without_a_question(self, imdb: Stub, client: Client) -> None:
-        client.predict("imdb", [[1, 14, 22], [1, 9]])
-        signature, sent = sent_tensors(imdb)
-        assert len(imdb.requests) == 1
-        assert signature == "serving_default"
-        assert np.flatnonzero(sent["multi_hot"][0]).tolist() == [1, 14, 22]
-
-    def test_texts_with_a_vocabulary_are_preprocessed(self, imdb: Stub, client: Client) -> None:
+    def test_texts_with_a_vocabulary_are_preprocessed_where_the_server_takes_none(
+        self, imdb: Stub, client: Client
+    ) -> None:
+        exchanges.answer_metadata(imdb, "imdb", without=["text"])
         client.predict("imdb", ["the film", "film"], vocabulary={"the": 1, "film": 2})
         signature, sent = sent_tensors(imdb)
         assert signature == "serving_default"
@@ -208,7 +206,7 @@ class TestRawInputs:
     def test_texts_for_a_server_without_the_signature_say_what_to_do(
         self, stub: Stub, client: Client
     ) -> None:
-        exchanges.answer_metadata(stub, "imdb", without="text")
+        exchanges.answer_metadata(stub, "imdb", without=["text"])
         with pytest.raises(InputError, match=r"takes no text.*give the vocabulary"):
             client.predict("imdb", "a film")
 
@@ -267,28 +265,28 @@ class TestVersion:
             assert spec.version.value == choice.get("version", 0)
             assert spec.version_label == choice.get("label", "")
 
-    def test_version_that_answered_is_told_over_grpc(self, grpc_stub: Stub) -> None:
+    def test_version_that_answered_is_told_over_grpc(self, connecting: Connecting, grpc_stub: Stub) -> None:
         exchanges.answer_outputs(grpc_stub, "mnist", {"probabilities": SEVEN}, SEVEN_JSON, version=9)
-        with GrpcClient(grpc_stub.url) as client:
+        with connecting(grpc_stub.url) as client:
             assert client.predict("mnist", np.zeros((28, 28), np.uint8)).version == 9
 
     @pytest.mark.parametrize(("headers", "version"), [((), None), ((("X-Kedge-Model-Version", "9"),), 9)])
     def test_version_that_answered_is_unknown_over_rest_without_a_header(
-        self, http_stub: Stub, headers: Any, version: int | None
+        self, connecting: Connecting, http_stub: Stub, headers: Any, version: int | None
     ) -> None:
         http_stub.answers["/v1/models/mnist:predict"] = HttpAnswer(
             '{"outputs": ' + SEVEN_JSON + "}", headers=headers
         )
-        with RestClient(http_stub.url) as client:
+        with connecting(http_stub.url) as client:
             assert client.predict("mnist", np.zeros((28, 28), np.uint8)).version == version
 
     def test_version_and_label_together_are_an_input_error(self, client: Client) -> None:
         with pytest.raises(InputError, match="version 1 and label 'a' were both given"):
             client.predict("mnist", {}, version=1, label="a")
 
-    def test_name_with_a_slash_is_one_part_of_the_url(self, http_stub: Stub) -> None:
+    def test_name_with_a_slash_is_one_part_of_the_url(self, connecting: Connecting, http_stub: Stub) -> None:
         exchanges.answer_status(http_stub, "a%2Fb", [(1, "AVAILABLE", "OK", "")])
-        with RestClient(http_stub.url) as client:
+        with connecting(http_stub.url) as client:
             assert client.status("a/b")[0].state == "AVAILABLE"
 
 
@@ -318,10 +316,12 @@ class TestStatus:
         exchanges.answer_status(stub, "imdb", [(1, "AVAILABLE", "OK", "")])
         assert set(client.statuses()) == {"imdb"}
 
-    def test_statuses_are_of_the_models_that_the_server_lists(self, http_stub: Stub) -> None:
+    def test_statuses_are_of_the_models_that_the_server_lists(
+        self, connecting: Connecting, http_stub: Stub
+    ) -> None:
         http_stub.answers["/v1/models"] = HttpAnswer('{"models": [{"name": "third"}]}')
         exchanges.answer_status(http_stub, "third", [(4, "LOADING", "OK", "")])
-        with RestClient(http_stub.url) as client:
+        with connecting(http_stub.url) as client:
             (status,) = client.statuses()["third"]
         assert (status.version, status.state) == (4, "LOADING")
 
@@ -329,7 +329,7 @@ class TestStatus:
         exchanges.answer_metadata(stub, "imdb", version=12)
         metadata = client.metadata("imdb")
         assert (metadata.name, metadata.version) == ("imdb", 12)
-        assert list(metadata.signatures) == ["serving_default", "text"]
+        assert list(metadata.signatures) == ["serving_default", "text", "token_ids"]
         info = metadata.signatures["serving_default"].inputs["multi_hot"]
         assert (info.dtype, info.shape) == (1, (None, 10000))
 
@@ -364,8 +364,10 @@ class TestErrors:
         assert "Servable not found for request: Latest(mnist)" in str(error)
         assert str(error).startswith(stub.url)
 
-    def test_page_in_place_of_an_error_is_told_without_its_tags(self, http_stub: Stub) -> None:
-        with RestClient(f"{http_stub.url}/other/") as client, pytest.raises(Refused) as refused:
+    def test_page_in_place_of_an_error_is_told_without_its_tags(
+        self, connecting: Connecting, http_stub: Stub
+    ) -> None:
+        with connecting(f"{http_stub.url}/other/") as client, pytest.raises(Refused) as refused:
             client.status("mnist")
         assert http_stub.paths == ["/other/v1/models/mnist"]
         assert refused.value.code is Code.NOT_FOUND
@@ -381,10 +383,10 @@ class TestErrors:
         ],
     )
     def test_error_of_something_in_between_is_told(
-        self, http_stub: Stub, status: int, body: str, words: str
+        self, connecting: Connecting, http_stub: Stub, status: int, body: str, words: str
     ) -> None:
         http_stub.answers["/v1/models/mnist"] = HttpAnswer(body, status, "text/plain")
-        with RestClient(http_stub.url) as client, pytest.raises((Refused, Unreachable), match=words):
+        with connecting(http_stub.url) as client, pytest.raises((Refused, Unreachable), match=words):
             client.status("mnist")
 
     @pytest.mark.parametrize(
@@ -399,31 +401,37 @@ class TestErrors:
             '{"outputs": [[1.0',
         ],
     )
-    def test_answer_that_is_no_answer_is_unexpected(self, http_stub: Stub, body: str) -> None:
+    def test_answer_that_is_no_answer_is_unexpected(
+        self, connecting: Connecting, http_stub: Stub, body: str
+    ) -> None:
         http_stub.answers["/v1/models/mnist:predict"] = HttpAnswer(body)
-        with RestClient(http_stub.url) as client, pytest.raises(UnexpectedAnswer) as unexpected:
+        with connecting(http_stub.url) as client, pytest.raises(UnexpectedAnswer) as unexpected:
             client.predict("mnist", np.zeros((28, 28), np.uint8))
         assert unexpected.value.exit_code == 6
 
     @pytest.mark.parametrize("body", ["", "[]", '{"model_version_status": 3, "model_spec": {}}'])
     @pytest.mark.parametrize("question", ["status", "metadata"])
-    def test_status_that_is_none_is_unexpected(self, http_stub: Stub, body: str, question: str) -> None:
+    def test_status_that_is_none_is_unexpected(
+        self, connecting: Connecting, http_stub: Stub, body: str, question: str
+    ) -> None:
         if question == "status" and body.startswith('{"model_spec'):
             pytest.skip("an object without versions is a status without versions")
         http_stub.answers["/v1/models/mnist"] = http_stub.answers["/v1/models/mnist/metadata"] = HttpAnswer(
             body
         )
-        with RestClient(http_stub.url) as client, pytest.raises(UnexpectedAnswer):
+        with connecting(http_stub.url) as client, pytest.raises(UnexpectedAnswer):
             getattr(client, question)("mnist")
 
-    def test_bytes_that_are_no_message_are_unexpected(self, grpc_stub: Stub) -> None:
+    def test_bytes_that_are_no_message_are_unexpected(self, connecting: Connecting, grpc_stub: Stub) -> None:
         grpc_stub.answers[exchanges.PREDICT] = b"\xff\xff"
-        with GrpcClient(grpc_stub.url) as client, pytest.raises(UnexpectedAnswer, match="Error parsing"):
+        with connecting(grpc_stub.url) as client, pytest.raises(UnexpectedAnswer, match="Error parsing"):
             client.predict("mnist", np.zeros((28, 28), np.uint8))
 
-    def test_tensor_whose_shape_does_not_fit_is_unexpected(self, grpc_stub: Stub) -> None:
+    def test_tensor_whose_shape_does_not_fit_is_unexpected(
+        self, connecting: Connecting, grpc_stub: Stub
+    ) -> None:
         exchanges.answer_outputs(grpc_stub, "mnist", {"probabilities": SEVEN}, "", as_content=True)
         response = grpc_stub.answers[exchanges.PREDICT]
         response.outputs["probabilities"].tensor_shape.dim[0].size = 2
-        with GrpcClient(grpc_stub.url) as client, pytest.raises(UnexpectedAnswer, match="tensor_content"):
+        with connecting(grpc_stub.url) as client, pytest.raises(UnexpectedAnswer, match="tensor_content"):
             client.predict("mnist", np.zeros((28, 28), np.uint8))

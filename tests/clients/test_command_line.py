@@ -169,6 +169,54 @@ class TestPredict:
         if exchanges.is_grpc(stub):
             assert check(messages.PredictRequest.FromString(body).model_spec)
 
+    def test_top_shows_the_most_probable_labels_under_each_other(self, digits: Stub, image: Path) -> None:
+        outcome = run("predict", "mnist", str(image), "--url", digits.url, "--top", "3")
+        assert outcome.exit_code == 0, outcome.stderr
+        assert [line.split()[:2] for line in outcome.stdout.splitlines()[1:]] == [
+            ["7", "0.9100"], ["0", "0.0100"], ["1", "0.0100"],
+        ]  # fmt: skip
+
+    def test_top_is_in_the_json_in_its_order(self, digits: Stub, image: Path) -> None:
+        outcome = run("predict", "mnist", str(image), "--url", digits.url, "--top", "2", "--json")
+        (prediction,) = json.loads(outcome.stdout)["predictions"]
+        assert [entry["label"] for entry in prediction["top"]] == ["7", "0"]
+
+    def test_json_lines_are_a_document_each(self, reviews: Stub) -> None:
+        outcome = run("predict", "imdb", "first", "second", "--url", reviews.url, "--jsonl")
+        documents = [json.loads(line) for line in outcome.stdout.splitlines()]
+        assert [(d["model"], d["input"], d["label"]) for d in documents] == [
+            ("imdb", "first", "positive"), ("imdb", "second", "positive"),
+        ]  # fmt: skip
+
+    def test_answers_come_before_the_input_has_ended(self, reviews: Stub) -> None:
+        """Neither is held in memory: the first answers are out while the last inputs are not yet written."""
+        reading, writing = os.pipe()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kedge", "predict", "imdb", "-", "--url", reviews.url, "--jsonl"],
+            stdin=reading, stdout=subprocess.PIPE, cwd=ROOT,
+        )  # fmt: skip
+        os.close(reading)
+        assert process.stdout is not None
+        with open(writing, "wb") as inputs:  # noqa: PTH123
+            inputs.write(b"a film that is good\n" * 5_000)
+            inputs.flush()
+            assert json.loads(process.stdout.readline())["label"] == "positive"
+            inputs.write(b"the last film\n")
+        rest = process.stdout.read().splitlines()
+        assert process.wait() == 0
+        process.stdout.close()
+        assert len(rest) == 5_000
+        assert json.loads(rest[-1])["input"] == "the last film"
+
+    def test_token_and_headers_come_with_every_request(self, digits: Stub, image: Path) -> None:
+        arguments = ("--header", "x-tenant=a=b", "--timeout", "5")
+        outcome = run(
+            "predict", "mnist", str(image), "--url", digits.url, *arguments, env={"KEDGE_PREDICT_TOKEN": "t"}
+        )
+        assert outcome.exit_code == 0, outcome.stderr
+        assert digits.headers[0]["x-tenant"] == "a=b"
+        assert digits.headers[0]["authorization"] == "Bearer t"
+
     def test_url_comes_from_the_environment(self, digits: Stub, image: Path) -> None:
         outcome = run("predict", "mnist", str(image), env={"KEDGE_PREDICT_URL": digits.url})
         assert outcome.exit_code == 0, outcome.stderr
@@ -185,13 +233,13 @@ class TestPredict:
         assert len(lines[-1]) == 80
 
 
-def run_on_terminal(*arguments: str) -> list[str]:
+def run_on_terminal(*arguments: str, **environment: str) -> list[str]:
     """Run the command on a terminal of 80 columns, and return its lines."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "kedge", *arguments],
         stdout=follower, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT,
-        env={**os.environ, "COLUMNS": "80", "TERM": "dumb"},
+        env={**os.environ, "COLUMNS": "80", "TERM": "dumb", **environment},
     )  # fmt: skip
     os.close(follower)
     written = b""
@@ -204,6 +252,61 @@ def run_on_terminal(*arguments: str) -> list[str]:
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     return written.decode().replace("\r\n", "\n").rstrip("\n").split("\n")
+
+
+class TestColours:
+    """Only on a terminal that has them, and not where NO_COLOR is set."""
+
+    @pytest.mark.parametrize(
+        ("environment", "coloured"),
+        [
+            ({"TERM": "xterm"}, True),
+            ({"TERM": "xterm", "NO_COLOR": ""}, True),
+            ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+            ({"TERM": "dumb"}, False),
+        ],
+        ids=str,
+    )
+    def test_colours_on_a_terminal(
+        self, environment: dict[str, str], coloured: bool, http_stub: Stub
+    ) -> None:
+        exchanges.answer_status(http_stub, "mnist", [(1, "AVAILABLE", "OK", "")])
+        lines = run_on_terminal("status", "mnist", "--url", http_stub.url, **environment)
+        assert ("\x1b[32mAVAILABLE\x1b[0m" in lines[1]) == coloured
+        assert any("\x1b" in line for line in lines) == coloured
+
+    def test_no_colours_in_a_file(self, stub: Stub) -> None:
+        exchanges.answer_status(stub, "mnist", [(1, "AVAILABLE", "OK", "")])
+        assert "\x1b" not in run("status", "mnist", "--url", stub.url, env={"TERM": "xterm"}).stdout
+
+
+class TestCompletion:
+    """kedge completion, and what a shell asks afterwards."""
+
+    @pytest.fixture(autouse=True)
+    def listed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(kedge.COMMANDS, "completion", ("clients.completion:completion", "Completion."))
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_script_asks_the_program(self, shell: str) -> None:
+        outcome = run("completion", shell)
+        assert outcome.exit_code == 0, outcome.stderr
+        assert f"_KEDGE_COMPLETE={shell}_complete" in outcome.stdout
+
+    @pytest.mark.parametrize(
+        ("words", "completed"), [("kedge predict mn", "mnist"), ("kedge predict mnist --sig", "--signature")]
+    )
+    def test_models_and_options_are_completed(self, words: str, completed: str) -> None:
+        environment = {
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+            "_KEDGE_COMPLETE": "bash_complete",
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", "import kedge; kedge.main()"],
+            env={**os.environ, **environment}, capture_output=True, text=True, check=False, cwd=ROOT,
+        )  # fmt: skip
+        assert done.stdout == f"plain,{completed}\n"
 
 
 class TestStatus:
@@ -240,7 +343,7 @@ class TestStatus:
         assert "knows none of the models imdb, mnist" in outcome.stderr
 
     def test_metadata_shows_every_tensor(self, stub: Stub) -> None:
-        exchanges.answer_metadata(stub, "imdb", version=12)
+        exchanges.answer_metadata(stub, "imdb", version=12, without=["token_ids"])
         outcome = run("metadata", "imdb", "--url", stub.url)
         assert outcome.stdout.splitlines() == [
             "imdb version 12",
@@ -270,6 +373,8 @@ class TestFailures:
             (("predict", "mnist", "x.png", "--url", "localhost:8500"), 2, "has no scheme"),
             (("predict", "mnist", "x.png", "--url", "ftp://localhost"), 2, "scheme ftp is not supported"),
             (("predict", "nosuch", "x"), 2, "the models are imdb, mnist"),
+            (("predict", "mnist", "x", "--token", "t", "--url", "http://far"), 2, "in the clear"),
+            (("predict", "mnist", "x", "--header", "Host=a"), 2, "cannot be sent as metadata"),
             (("predict", "mnist", "/no/such.png"), 3, "/no/such.png"),
             (("predict", "imdb", "--file", "/no/such.txt"), 3, "cannot read /no/such.txt"),
             (("predict", "imdb", "-"), 3, "standard input has no review in it"),
@@ -291,6 +396,10 @@ class TestFailures:
             ("predict", "mnist", "x", "--version", "1", "--label", "a"),
             ("predict", "mnist", "x", "--version", "-1"),
             ("predict", "mnist", "x", "--timeout", "0"),
+            ("predict", "mnist", "x", "--json", "--jsonl"),
+            ("predict", "mnist", "x", "--top", "0"),
+            ("predict", "mnist", "x", "--header", "novalue"),
+            ("predict", "mnist", "x", "--ca", "/no/such.pem"),
             ("status", "--version", "1"),
             ("metadata",),
         ],
@@ -327,16 +436,18 @@ class TestFailures:
         assert "within 0.2 s" in outcome.stderr
 
     def test_refusal_of_a_later_chunk_leaves_the_document_unfinished(self, reviews: Stub) -> None:
-        lines = b"a film\n" * 64 + b"...\n"
+        lines = b"a film\n" * 256 + b"...\n"
         outcome = run("predict", "imdb", "-", "--url", reviews.url, "--json", stdin=lines)
         assert outcome.exit_code == 3
-        assert outcome.stdout.count('"label"') == 64
+        assert outcome.stdout.count('"label"') == 256
         with pytest.raises(json.JSONDecodeError):
             json.loads(outcome.stdout)
 
 
-@pytest.mark.parametrize("command", ["predict", "status", "metadata"])
-def test_help_fits_80_columns(command: str) -> None:
+@pytest.mark.parametrize("command", ["predict", "status", "metadata", "bench", "completion"])
+def test_help_fits_80_columns(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(kedge.COMMANDS, "bench", ("clients.bench_command:bench", "Load."))
+    monkeypatch.setitem(kedge.COMMANDS, "completion", ("clients.completion:completion", "Completion."))
     outcome = run(command, "--help", env={"COLUMNS": "80"})
     assert outcome.exit_code == 0
     assert max(map(len, click.unstyle(outcome.stdout).splitlines())) <= 80

@@ -1,13 +1,16 @@
 """What importing the clients costs: nothing heavy before it is needed, and never TensorFlow."""
 
+import importlib.metadata
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.clients import exchanges
 from tests.clients.stubs import Stub
+from tests.e2e.test_base_install import base_distributions
 
 THIRD_PARTY = """
 import importlib.metadata, json, sys
@@ -59,3 +62,23 @@ with connect({stub.url!r}) as client:
     loaded = loaded_by(program)
     assert "tensorflow" not in loaded
     assert loaded <= BASE | allowed
+
+
+def test_import_takes_less_than_a_third_of_a_second() -> None:
+    """In processor time, the best of three, so that a busy machine does not count."""
+    program = "import time; t = time.process_time(); import clients; print(time.process_time() - t)"
+    seconds = [
+        float(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
+        for _ in range(3)
+    ]
+    assert min(seconds) < 0.3
+
+
+def test_what_a_client_needs_is_below_120_megabytes() -> None:
+    files = (
+        file.locate()
+        for name in base_distributions()
+        for file in importlib.metadata.files(name) or ()
+        if ".pyc" not in file.name
+    )
+    assert sum(Path(str(file)).stat().st_size for file in files) < 120e6

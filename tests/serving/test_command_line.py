@@ -65,6 +65,9 @@ def test_unknown_flags_are_told_and_left_out(started: list[ServerOptions]) -> No
         ([], "there is nothing to serve; give --model_base_path"),
         ([BASE, "--port=8501"], "--port and --rest_api_port are the same"),
         ([BASE, "--log_format=xml"], "--log_format is neither text nor json"),
+        ([BASE, "--otlp_endpoint=localhost:4317"], "--otlp_endpoint is no URL; give http://HOST:PORT"),
+        ([BASE, "--request_log_sampling_rate=2"], "--request_log_sampling_rate is a share of the requests"),
+        ([BASE, "--request_log_max_files=0"], "--request_log_max_files must be 1 or more"),
         ([BASE, "--batching_parameters_file=/f"], "without --enable_batching"),
     ],
 )
@@ -88,6 +91,20 @@ def test_configuration_file_that_is_not_there_is_one_line_with_code_2(
         command_line.main(["--model_config_file=/nowhere/models.config", "--port=-1", "--rest_api_port=-1"])
     assert ended.value.code == 2
     assert capfd.readouterr().err == "kedge: /nowhere/models.config: No such file or directory\n"
+
+
+def test_traces_without_opentelemetry_are_one_line_with_code_2(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.logs.configure", lambda log_format: None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    with pytest.raises(SystemExit) as ended:
+        command_line.main([BASE, "--port=-1", "--rest_api_port=-1", "--otlp_endpoint=http://localhost:4317"])
+    assert ended.value.code == 2
+    told = capfd.readouterr().err
+    assert told == (
+        "kedge: --otlp_endpoint needs OpenTelemetry, which is not installed: pip install 'kedge[tracing]'\n"
+    )
 
 
 def test_version_prints_ours_and_tensorflows() -> None:

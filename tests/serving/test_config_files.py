@@ -80,7 +80,11 @@ def test_models_none_are_legal(file, text):
          "ModelServerConfig::model_platform, model name is m"),
         ('name: "m" base_path: "/m" model_platform: "torch"', "Model m requests unsupported platform torch"),
         ('name: "m" base_path: "/m" model_platform: "tensorflow" logging_config {}',
-         "No request-logger-creator provided."),
+         "No request-logger-creator provided. The logging_config of model m must have a log_collector_config "
+         "with filename_prefix, its type none or 'file', and no custom_logging_config"),
+        ('name: "m" base_path: "/m" model_platform: "tensorflow" logging_config { '
+         'log_collector_config { filename_prefix: "/l/r" } sampling_config { sampling_rate: 1.5 } }',
+         "Model m has sampling_rate 1.5 in its logging_config: give 0 to 1"),
         ('base_path: "/m" model_platform: "tensorflow"',
          "A model in the config list has no name; give each a name"),
         ('name: "m" base_path: "gs://bucket/m" model_platform: "tensorflow"',

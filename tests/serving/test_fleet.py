@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,18 +14,27 @@ import pytest
 
 from serving import fleet as fleets
 from serving.channel import Channel, ChannelClosed, Operation
-from serving.config_files import ModelConfig
+from serving.config_files import ModelConfig, RequestLogging
 from serving.fleet import Fleet, view_of
 from serving.follower import Follower
 from serving.lifecycle import Lifecycle, Unobserved
 from serving.loading import RetryPolicy
+from serving.options import OptionsError, parse
 from serving.policy import All, Latest, Specific
 from serving.servable import Servable
 from serving.states import State, VersionStatus
 from serving.view import ModelView, View, configs_document, configs_from, view_document, view_from
+from serving.worker_process import arguments
 from wire.errors import Code, StatusError
 
 SECONDS = 20
+
+
+class Observer(Unobserved):
+    """Looks away."""
+
+    def trusted(self, configs: Any) -> None:
+        """Look away."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -52,7 +62,7 @@ class Worker:
         self.channel = Channel(here, {}, lambda: None)
         operations: dict[str, Operation] = {}
         self.other_end = Channel(there, operations, lambda: None)
-        self.follower = Follower(self._load, Unobserved(), self.other_end)
+        self.follower = Follower(self._load, Observer(), self.other_end)
         for name, operation in self.follower.operations().items():
             operations[name] = self._slowed(name, operation)
         self.sockets = (here, there)
@@ -302,7 +312,7 @@ def test_reload_that_the_supervisor_refuses_reaches_the_caller() -> None:
         other_end = Channel(there, {}, lambda: None)
         supervisor.start()
         other_end.start()
-        follower = Follower(lambda path: cast(Servable, None), Unobserved(), other_end)
+        follower = Follower(lambda path: cast(Servable, None), Observer(), other_end)
         with pytest.raises(StatusError, match="no such model") as refusal:
             follower.reload([ModelConfig("m", Path("/m"))])
         assert refusal.value.code == Code.UNKNOWN
@@ -333,8 +343,22 @@ def test_channel_tells_who_waits_that_the_other_end_is_gone() -> None:
 
 def test_view_and_configurations_come_out_as_they_went_in() -> None:
     statuses = (VersionStatus(2**40, State.END, Code.DATA_LOSS, "bad"), VersionStatus(1, State.AVAILABLE))
-    view = View({"m": ModelView(statuses, {1: 7}, {"stable": 1}), "none": ModelView()}, ready=True)
-    assert view_from(view_document(view)) == view
     policies = (Latest(3), All(), Specific((1, 5)))
     configs = tuple(ModelConfig(f"m{each}", Path("/m"), each, {"a": 1}) for each in policies)
-    assert configs_from(configs_document(configs)) == configs
+    logged = dataclasses.replace(configs[0], logging=RequestLogging("/log/m", 0.5))
+    assert configs_from(configs_document((*configs, logged))) == (*configs, logged)
+    models = {"m": ModelView(statuses, {1: 7}, {"stable": 1}), "none": ModelView()}
+    view = View(models, ready=True, configs=configs, own=(logged,))
+    assert view_from(json.loads(json.dumps(view_document(view)))) == view
+
+
+def test_worker_gets_the_options_of_its_supervisor() -> None:
+    flags = ["--workers=2", "--model_store_root=/a b", "--enable_batching", "--enable_model_warmup=false"]
+    options = parse([*flags, "--load_retry_interval_micros=-1", "--shutdown_grace_seconds=0.5"])
+    assert parse(arguments(dataclasses.replace(options, report_ports_fd=3))) == options
+
+
+@pytest.mark.parametrize("more", [["--workers=0"], ["--workers=2", "--grpc_socket_path=/s"]])
+def test_workers_that_cannot_be_are_refused(more: list[str]) -> None:
+    with pytest.raises(OptionsError, match="--workers"):
+        parse(["--model_store_root=/m", *more])

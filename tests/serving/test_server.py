@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import re
 import shutil
@@ -20,7 +19,7 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2
 
-from serving import embedded, logs, options, ports
+from serving import embedded, options, ports
 from serving.server import ModelServer
 from tests.serving import saved_models
 from tests.serving.servers import PREDICTION, Endpoint, Question, serving
@@ -243,14 +242,3 @@ def test_embedded_server_that_dies_is_told_with_its_last_line(model: Path, taken
         embedded.running([*_flags(model), f"--port={taken_port}"]),
     ):
         pytest.fail("it must not come up")
-
-
-def test_json_log_lines_hold_the_record_and_its_traceback() -> None:
-    try:
-        raise ValueError("oh")
-    except ValueError:
-        record = logging.LogRecord("serving.x", logging.ERROR, "f", 1, "a %s", ("b",), sys.exc_info())
-    document = json.loads(logs.JsonLines().format(record))
-    assert document["time"].endswith("+00:00")
-    assert (document["level"], document["logger"], document["message"]) == ("ERROR", "serving.x", "a b")
-    assert document["traceback"].endswith("ValueError: oh")
