@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -31,15 +32,16 @@ if TYPE_CHECKING:
 COMMANDS = {
     "demo": ("kedge:demo", "Train both models, serve them, ask them over gRPC and REST; then stop."),
     "train": ("training.command_line:train", "Train a model and publish it as a version of the model store."),
+    "data": ("training.data_command:command", "Fetch, verify and show the data sets."),
     "score": ("training.score_command:score", "Score the rows of a file, in a job that resumes and splits."),
     "serve": ("serving.command_line:serve", "Serve the model store over TensorFlow Serving's network API."),
     "predict": ("clients.command_line:predict", "Ask a server about images or reviews."),
     "status": ("clients.command_line:status", "Show the versions that a server has, and their states."),
+    "metadata": ("clients.command_line:metadata", "Show the signatures of a model on a server."),
     "report": ("training.report.command_line:report", "Print the path of a version's report, or open it."),
     "bench": ("clients.bench_command:bench", "Put load on a server, and show how fast it answers."),
     "versions": ("serving.versions_command:command", "List published versions; promote, roll back, remove."),
     "completion": ("clients.completion:completion", "Print a shell's completion script."),
-    "metadata": ("clients.command_line:metadata", "Show the signatures of a model on a server."),
 }
 # The distributions that not every installation has, and the extra that brings them.
 EXTRA_OF = {
@@ -68,12 +70,33 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        _read_environment(command, f"KEDGE_{cmd_name}")
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; it is done, too, when nobody reads its output any more (`kedge ... | head`)."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Python flushes what is left as it ends; it is for nobody.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _read_environment(command: click.Command, prefix: str) -> None:
+    """Have every option read KEDGE_<COMMAND>_<OPTION>, named as the option is and not as our parameter."""
+    for option in command.params:
+        if isinstance(option, click.Option) and option.envvar is None:
+            name = max(option.opts, key=len).lstrip("-")
+            option.envvar = f"{prefix}_{name}".replace("-", "_").upper()
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            _read_environment(inner, f"{prefix}_{name}")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -101,17 +124,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     program: its traceback is what a report of it needs.
     """
     try:
-        outcome = root.main(arguments, prog_name="kedge", standalone_mode=False, auto_envvar_prefix="KEDGE")
+        outcome = root.main(arguments, prog_name="kedge", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("kedge: interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone (`kedge ... | head`); nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except ModuleNotFoundError as error:
         extra = EXTRA_OF.get((error.name or "").partition(".")[0])
         if extra is None:
@@ -235,7 +254,7 @@ def _next_steps(model_store: Path) -> str:
     command = "kedge" if shutil.which("kedge") else os.path.relpath(sys.argv[0])
     return f"""
 To go on by hand, in one terminal and then in another:
-  {command} serve --model_store_root={model_store}
+  {command} serve --model_store_root={shlex.quote(str(model_store))}
   {command} predict imdb "one of the best films of the year"
   curl -d '{{"signature_name": "text", "instances": ["a dull film"]}}' \\
     http://localhost:8501/v1/models/imdb:predict

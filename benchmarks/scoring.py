@@ -4,12 +4,13 @@
 
 The network's own speed is that of the SavedModel's serving_default on tensors that lie ready in memory:
 nothing is read, preprocessed or written. The job reads a file, preprocesses, asks, reads the answers, and
-brings them to the disk. Both run in turns; the best of the repeats counts for each. Texts are tokenised in
-the graph by the signature `text`, so they have a second figure: that signature on texts that lie ready.
+brings them to the disk. Both run in turns; a ratio is that of one turn, and the median counts. Texts are
+tokenised in the graph by the signature `text`, so they have a second figure: that signature on ready texts.
 """
 
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -94,12 +95,12 @@ def measure(case: str, data_dir: Path, seconds: float, repeat: int) -> dict[str,
     """Measure both sides of a case in turns."""
     with tempfile.TemporaryDirectory() as directory:
         predictor, path, count, own = prepare(case, data_dir, Path(directory))
-        figures: dict[str, float] = {}
+        turns: list[dict[str, float]] = []
         for _ in range(repeat):
-            for name, ask in own.items():
-                figures[name] = max(figures.get(name, 0), rate(ask, seconds))
-            figures["job"] = max(figures.get("job", 0), count / score(predictor, path))
-    ratios = {name: figures["job"] / figures[name] for name in own}
+            turn = {name: rate(ask, seconds) for name, ask in own.items()}
+            turns.append({**turn, "job": count / score(predictor, path)})
+    figures = {name: statistics.median(turn[name] for turn in turns) for name in turns[0]}
+    ratios = {name: statistics.median(turn["job"] / turn[name] for turn in turns) for name in own}
     return {"rows a second": figures, "ratio": ratios, "reached": max(ratios.values()) >= TARGET}
 
 

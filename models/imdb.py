@@ -218,6 +218,8 @@ MODEL = Model(
         epochs=20,
         batch_size=512,
         validation=10_000,
+        min_accuracy=0.86,
+        sample_min_accuracy=0.7,
     ),
     source_accuracy=0.883,
     build=build,

@@ -7,7 +7,7 @@ knows no model by name. A model is one module of this package with a constant `M
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
@@ -179,6 +179,9 @@ class Recipe:
     examples, or the first two fifths where that is fewer (a sample), are held out while a first network is
     fitted for `epochs`; then a new one is fitted on all examples for the number of epochs at which the
     validation loss was lowest.
+
+    Below `min_accuracy` on the test set a network is not published, below `sample_min_accuracy` if it was
+    fitted on the synthetic sample; None asks for nothing.
     """
 
     hidden: tuple[int, ...]
@@ -187,6 +190,12 @@ class Recipe:
     epochs: int
     batch_size: int
     validation: int = 0
+    min_accuracy: float | None = None
+    sample_min_accuracy: float | None = None
+
+    def changed(self, **numbers: Any) -> Recipe:
+        """Return the recipe with other numbers; None keeps the recipe's own."""
+        return replace(self, **{name: value for name, value in numbers.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -206,13 +215,11 @@ class FitForm:
 class Entries:
     """Entries of a SavedModel: by name a tf.function with its input signature, giving a dict of tensors.
 
-    `tracked` is all that they use, the weights and tables: an attribute of the tf.Module that is saved. (The
-    Keras model itself does not do there: TensorFlow 2.21 saves copies of its variables, which a TF1 session,
-    and so TensorFlow Serving, does not tie to the functions.)
+    `tracked` is what they use besides the network's weights, such as tables: TensorFlow saves what it tracks.
     """
 
-    functions: Mapping[str, Any]
-    tracked: Sequence[Any]
+    functions: Mapping[str, Any] = field(default_factory=dict)
+    tracked: Sequence[Any] = ()
 
 
 class Show(Protocol):
@@ -239,7 +246,8 @@ class Model:
     For training. `source_accuracy` is the accuracy on the test set that the recipe's source states (0..1).
     `build(hidden)` makes the network that is exported: a Keras model from the tensor of
     `serving_default` to its output. `fit_form`, where there is one, is another form of the same network that
-    is faster to fit. `signatures(network, vocabulary)` makes the further entries of the SavedModel.
+    is faster to fit. `signatures(network, vocabulary)`, where there is one, makes the entries of the
+    SavedModel besides `serving_default`.
     """
 
     name: str
@@ -258,4 +266,4 @@ class Model:
     source_accuracy: float | None = None
     build: Callable[[tuple[int, ...]], keras.Model]
     fit_form: FitForm | None = None
-    signatures: Callable[[keras.Model, Vocabulary | None], Entries]
+    signatures: Callable[[keras.Model, Vocabulary | None], Entries] | None = None

@@ -3,8 +3,6 @@
 This module is imported only where a network is built: it imports Keras, and so TensorFlow.
 """
 
-from typing import Any
-
 import keras
 
 
@@ -23,8 +21,3 @@ def dense(
         kind = first if tensor is entry else keras.layers.Dense
         tensor = kind(units, activation=function, name=name)(tensor)
     return keras.Model(entry, tensor)
-
-
-def weights(network: keras.Model) -> list[Any]:
-    """Return the network's variables as TensorFlow's, which a tf.Module tracks."""
-    return [variable.value for variable in network.variables]

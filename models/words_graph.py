@@ -10,7 +10,6 @@ import keras
 import tensorflow as tf
 
 from models.model import Entries, Vocabulary
-from models.network import weights
 from models.words import DICTIONARY, OFFSET, PAD, SPACES, START, UNKNOWN
 
 
@@ -22,13 +21,13 @@ def signatures(network: keras.Model, vocabulary: Vocabulary | None) -> Entries:
 
     token_ids = tf.function(answer, input_signature=[tf.TensorSpec([None, None], tf.int32, name="tokens")])
     if vocabulary is None:
-        return Entries({"token_ids": token_ids}, weights(network))
+        return Entries({"token_ids": token_ids})
     table = word_table(vocabulary)
     text = tf.function(
         lambda texts: answer(encode(texts, table)),
         input_signature=[tf.TensorSpec([None], tf.string, name="text")],
     )
-    return Entries({"token_ids": token_ids, "text": text}, [*weights(network), table])
+    return Entries({"token_ids": token_ids, "text": text}, [table])
 
 
 def multi_hot(tokens: Any) -> Any:

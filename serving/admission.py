@@ -1,6 +1,7 @@
 """Which requests are let in: all of them until the server is told to stop, then none."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,12 +11,13 @@ from serving import errors
 class Admission:
     """Counts the requests under way, by transport, and turns new ones away while draining.
 
-    Used on the event loop.
+    `refused` counts by reason what was turned away before it was a request. Used on the event loop.
     """
 
     def __init__(self) -> None:
         self.draining = False
         self.in_flight: dict[str, int] = {"grpc": 0, "rest": 0}
+        self.refused: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
 

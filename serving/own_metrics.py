@@ -43,11 +43,8 @@ class OwnMetrics:
         self._queued = registry.histogram(
             "kedge_queue_seconds", REQUEST, SECONDS_BOUNDS, "Time that requests waited for a thread."
         )
-        self._refused = registry.counter(
-            "kedge_requests_refused_total",
-            ("reason", *REQUEST),
-            "Requests turned away that could be answered at another time, by reason.",
-        )
+        # By reason and labels, of requests whose model was asked for at least.
+        self._refused: Counter[Labels] = Counter()
         self._waiting = registry.gauge(
             "kedge_requests_waiting", (), "Requests that wait for a thread, over all models."
         )
@@ -103,6 +100,13 @@ class OwnMetrics:
                 "Requests under way, from their arrival to their answer.",
             ),
             Computed(
+                "counter",
+                "kedge_requests_refused_total",
+                ("reason", *REQUEST),
+                lambda: self._turned_away(admission.refused),
+                "Requests turned away that could be answered at another time, by reason.",
+            ),
+            Computed(
                 "gauge",
                 "kedge_model_requests_in_flight",
                 REQUEST,
@@ -143,7 +147,7 @@ class OwnMetrics:
         seconds = request.ended - request.started
         self._requests.observe(seconds, request.transport, request.api, *by, request.code.name)
         if isinstance(request.error, Refusal):
-            self._refused.add(request.error.reason, request.transport, *by)
+            self._refused[request.error.reason, request.transport, *by] += 1
         for timing in call.timings:
             if timing.queued:
                 self._queued.observe(timing.waited(request.ended), request.transport, *by)
@@ -183,6 +187,11 @@ class OwnMetrics:
         """A version was loaded: by how many bytes the process has grown meanwhile, and those of its files."""
         self._grown.set(grown, name, version)
         self._files.set(files, name, version)
+
+    def _turned_away(self, unread: Mapping[str, int]) -> list[tuple[Labels, float]]:
+        """Of what was turned away unread no more than the reason is known."""
+        at_the_door: Counter[Labels] = Counter({(why, "", "", "", ""): n for why, n in unread.items()})
+        return sorted((self._refused + at_the_door).items())
 
     def _known(self) -> Iterator[Labels]:
         """What was asked for already, so that a gauge goes back to 0 instead of away."""

@@ -5,11 +5,14 @@ server and TensorFlow Serving both read. The functions that change labels are pu
 return another; `read_config` and `write_config` are the edges.
 """
 
+import fcntl
 import json
 import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from google.protobuf import text_format
 from wire import messages
 
 PLATFORM = "tensorflow"
+REMOVED = ".removed-"
+"""What a version is called while it is removed; the next training job removes leftovers of that name."""
 DETAILS = Path("assets.extra", "kedge.json")
 
 
@@ -152,9 +157,27 @@ def remove(item: Published) -> None:
         raise VersionError(
             f"version {item.version} has the label {', '.join(item.labels)}; move the label first"
         )
-    hidden = Path(tempfile.mkdtemp(dir=item.path.parent, prefix=".removed-"))
-    item.path.rename(hidden / item.path.name)
-    shutil.rmtree(hidden)
+    hidden = item.path.rename(item.path.with_name(f"{REMOVED}{secrets.token_hex(8)}"))
+    shutil.rmtree(hidden, ignore_errors=True)  # a job may be removing it too, as a leftover
+
+
+@contextmanager
+def locked(store: Path) -> Iterator[None]:
+    """Keep others who change labels or remove old versions out.
+
+    A store that is not there needs no lock, and on a file system without locks nobody is kept out.
+    """
+    try:
+        descriptor = os.open(store, os.O_RDONLY)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _entry(config: messages.ModelServerConfig, model: str) -> messages.ModelConfig | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from serving import versions
+from serving import sums, versions
 
 DATA: dict[object, str] = {True: "sample", False: "real"}
 
@@ -35,12 +35,14 @@ class Place:
 
     def move(self, label: str, version: int) -> str:
         """Point `label` at `version` in the config file, and say so in a line."""
-        config = versions.read_config(self.config_file)
-        before = versions.labels_of(config, self.model).get(label)
-        changed = versions.with_label(
-            config, self.model, label=label, version=version, base_path=self.served_from / self.model
-        )
-        versions.write_config(self.config_file, changed)
+        with versions.locked(self.store):
+            versions.find(self.published(), self.model, version)  # a job may just have removed it
+            config = versions.read_config(self.config_file)
+            before = versions.labels_of(config, self.model).get(label)
+            changed = versions.with_label(
+                config, self.model, label=label, version=version, base_path=self.served_from / self.model
+            )
+            versions.write_config(self.config_file, changed)
         return f"{self.model}: {label} is version {version}" + (f" (was {before})" if before else "")
 
 
@@ -88,7 +90,7 @@ LABEL = click.option("--label", default="stable", show_default=True, help="The l
 
 @click.group("versions")
 def command() -> None:
-    """List published versions; promote, roll back and remove them.
+    """List published versions; promote, roll back, verify and remove them.
 
     A label is a name for a version, such as `stable`. Servers that poll the model config file
     (--model_config_file_poll_wait_seconds) follow a label as soon as it moves.
@@ -140,8 +142,19 @@ def rollback(place: Place, label: str) -> None:
 @click.argument("version", type=VERSION)
 def remove(place: Place, version: int) -> None:
     """Delete VERSION of MODEL from the store; a version with a label stays."""
-    versions.remove(versions.find(place.published(), place.model, version))
+    with versions.locked(place.store):
+        versions.remove(versions.find(place.published(), place.model, version))
     click.echo(f"{place.model}: version {version} removed")
+
+
+@command.command()
+@at_place
+@click.argument("version", type=VERSION, required=False)
+def verify(place: Place, version: int | None) -> None:
+    """Check the files of VERSION of MODEL, or of all its versions, against SHA256SUMS."""
+    items = place.published()
+    for item in items if version is None else [versions.find(items, place.model, version)]:
+        click.echo(f"{place.model}: version {item.version} is whole, {sums.check(item.path)} files")
 
 
 def _document(item: versions.Published) -> dict[str, object]:

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from models import catalogue
-from training.progress import to_stderr
+from training import job_metrics, logs
+from training.preemption import Preemption
 
 if TYPE_CHECKING:
     from training.result import JobResult
 
 LARGEST_SEED = 2**32 - 1
-TERMINATED = 143
+UNITS = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
+"""Up to a million units a layer: what memory can hold."""
 
 
 class Units(click.ParamType[tuple[int, ...]]):
-    """The units of the hidden layers: whole numbers from 1 on, with commas between."""
+    """The units of the hidden layers: whole numbers from 1 to 999999, with commas between."""
 
     name = "units"
 
@@ -34,10 +33,20 @@ class Units(click.ParamType[tuple[int, ...]]):
         """Turn "16,16" into (16, 16)."""
         if isinstance(value, tuple):
             return value
-        parts = str(value).split(",")
-        if not all(part.strip().isascii() and part.strip().isdigit() and int(part) > 0 for part in parts):
-            self.fail(f"{value!r} is not the units of one or more layers, such as 512 or 16,16", param, ctx)
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(UNITS.fullmatch(part) for part in parts):
+            self.fail(
+                f"{str(value)[:80]!r} is not the units of one or more layers, each up to 999999: e.g. 16,16",
+                param,
+                ctx,
+            )
         return tuple(int(part) for part in parts)
+
+
+def _metrics_file(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None and value.suffix != ".prom":
+        raise click.BadParameter(f"{value} does not end in .prom; node_exporter reads no other files")
+    return value
 
 
 @click.command()
@@ -76,19 +85,67 @@ class Units(click.ParamType[tuple[int, ...]]):
 @click.option(
     "--min-accuracy",
     type=click.FloatRange(0, 1),
-    help="Publish nothing, with exit code 4, if the accuracy on the test set is lower.",
+    help="Publish nothing, with exit code 4, if the accuracy on the test set is lower.  "
+    "[default: the model's]",
+)
+@click.option(
+    "--max-regression",
+    type=click.FloatRange(0, 1),
+    help="Publish nothing, with exit code 4, if the accuracy is lower by more than this than that of the "
+    "version served now (labelled stable, else the newest), measured on the same test set.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Remove older versions than the newest N, but for labelled ones.  [default: remove none]",
+)
+@click.option(
+    "--resume/--no-resume",
+    default=True,
+    show_default=True,
+    help="Go on from where the same command was ended by SIGTERM, or start anew.",
+)
+@click.option("--pushgateway", metavar="URL", help="Push how the job went to a Prometheus Pushgateway.")
+@click.option(
+    "--metrics-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_metrics_file,
+    metavar="PATH.prom",
+    help="Write how the job went for node_exporter's textfile collector; a file for each model.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "json", "text"]),
+    default="auto",
+    show_default=True,
+    help="JSON lines or text on standard error; auto is JSON in a container, unless on a terminal.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
-def train(model: str, *, as_json: bool, **options: Any) -> None:
+def train(
+    model: str,
+    *,
+    as_json: bool,
+    log_format: logs.Format,
+    pushgateway: str | None,
+    metrics_file: Path | None,
+    **options: Any,
+) -> None:
     """Train MODEL and publish it as the next version of the model store."""
     known = catalogue.find(model)
-    with _ending_on_sigterm():
+    numbers = {name: options.pop(name) for name in ("epochs", "batch_size", "hidden")}
+    asked = replace(known, recipe=known.recipe.changed(**numbers))
+    preemption, progress = Preemption(), logs.reporting(log_format)
+    reported = job_metrics.reported(
+        model, pushgateway=pushgateway, metrics_file=metrics_file, warn=progress.warning
+    )
+    with logs.telling_how_it_ends(progress), reported as measured, preemption.installed():
         from training.quiet import import_tensorflow
 
         import_tensorflow()
         from training import job
 
-        result = job.train(job.JobOptions(model=known, **options), to_stderr())
+        measured.result = result = job.train(job.JobOptions(model=asked, **options), progress, preemption)
     click.echo(json.dumps(result.document()) if as_json else _describe(result))
 
 
@@ -99,17 +156,3 @@ def _describe(result: JobResult) -> str:
         f" on the test set after {result.epochs} epochs, {sum(result.seconds.values()):.1f} s{marked}\n"
         f"{result.path}"
     )
-
-
-@contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the job as an exception does, as SIGINT already does, so that its staging goes."""
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        sys.exit(TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

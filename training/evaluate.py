@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,17 +46,23 @@ def measures(loss: str, probabilities: Any, labels: Any) -> tuple[Any, Any]:
     return losses, tf.cast(tf.equal(found, labels), tf.float32)
 
 
-def evaluate(model: Model, network: keras.Model, examples: Examples, vocabulary: Vocabulary | None) -> Score:
-    """Score the network that is exported, on the tensors that a client's preprocessing makes."""
+def evaluate(
+    model: Model, answer: Callable[[Any], Any], examples: Examples, vocabulary: Vocabulary | None
+) -> Score:
+    """Score what is served, on the tensors that a client's preprocessing makes.
 
-    def answer(tensor: Any, labels: Any) -> tuple[Any, Any]:
-        probabilities = network(tensor, training=False)
+    `answer` turns the tensor of `serving_default` into probabilities: a Keras model does, or a SavedModel's
+    signature.
+    """
+
+    def measured(tensor: Any, labels: Any) -> tuple[Any, Any]:
+        probabilities = answer(tensor)
         losses, found = measures(model.recipe.loss, probabilities, labels)
         return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(found)]), probabilities
 
     (spec,) = model.signature_specs["serving_default"].inputs
     run = tf.function(
-        answer,
+        measured,
         input_signature=[tf.TensorSpec(spec.shape, spec.dtype), tf.TensorSpec([None], tf.int64)],
         autograph=False,
     )

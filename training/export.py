@@ -9,14 +9,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.model import Model, Vocabulary
+from models.model import Entries, Model, Vocabulary
 
 
 def export(
     model: Model, network: keras.Model, vocabulary: Vocabulary | None, directory: Path
 ) -> Mapping[str, Any]:
     """Write the SavedModel into `directory`, and return its functions by the names of their signatures."""
-    further = model.signatures(network, vocabulary)
+    further = model.signatures(network, vocabulary) if model.signatures else Entries()
     signature = model.signature_specs["serving_default"]
     (given,), (answer,) = signature.inputs, signature.outputs
     default = tf.function(
@@ -26,6 +26,8 @@ def export(
     )
     functions = {"serving_default": default, **further.functions}
     module = tf.Module()
-    module.tracked = list(further.tracked)
+    # The Keras model itself does not do here: TensorFlow 2.21 saves copies of its variables, which a TF1
+    # session, and so TensorFlow Serving, does not tie to the functions.
+    module.tracked = [*(variable.value for variable in network.variables), *further.tracked]
     tf.saved_model.save(module, str(directory), signatures=functions)
     return functions

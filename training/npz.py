@@ -25,9 +25,11 @@ from models.model import Array, InputError, RaggedArray
 from training.errors import DataError
 
 MEMBERS_LIMIT = 64
-MEMBER_LIMIT = 1 << 30
-"""The most bytes that one array of an archive may inflate to."""
+INFLATED_LIMIT = 1 << 30
+"""The most bytes that the arrays of an archive may inflate to, together."""
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
+NO_HEADER = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError)
+"""What NumPy raises for a header, which it reads as Python's literals."""
 UNREADABLE = (
     pickle.UnpicklingError,
     EOFError,
@@ -67,16 +69,22 @@ def read_npz(content: bytes, name: str) -> dict[str, Array | RaggedArray]:
     """Return the arrays of an .npz file by name, an object array of lists of integers as a RaggedArray.
 
     Raises DataError where the file is not an .npz, is damaged or cut off, holds anything but arrays of
-    numbers and of lists of integers, or would inflate to more than MEMBER_LIMIT bytes an array.
+    numbers and of lists of integers, or would inflate to more than INFLATED_LIMIT bytes.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
             if len(members) > MEMBERS_LIMIT:
                 raise DataError(f"{name} has {len(members)} members; expected at most {MEMBERS_LIMIT} arrays")
+            inflated = sum(member.file_size for member in members)
+            if inflated > INFLATED_LIMIT:
+                raise DataError(
+                    f"{name} would inflate to {inflated} bytes; expected at most {INFLATED_LIMIT}:"
+                    " this is not the data set"
+                )
             return {
                 member.filename.removesuffix(".npy"): _read_array(
-                    _inflate(archive, member, name), f"{member.filename} in {name}"
+                    archive.read(member), f"{member.filename} in {name}"
                 )
                 for member in members
             }
@@ -92,21 +100,10 @@ def read_json(content: bytes, name: str) -> Any:
         raise DataError(f"{name} is damaged or no JSON: {error}; get it anew") from error
 
 
-def _inflate(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> bytes:
-    """Return a member's bytes, never more than it declares, which is never more than the limit."""
-    if member.file_size > MEMBER_LIMIT:
-        raise DataError(
-            f"{member.filename} in {name} would inflate to {member.file_size} bytes; "
-            f"expected at most {MEMBER_LIMIT}: this is not the data set"
-        )
-    with archive.open(member) as stream:
-        return stream.read()
-
-
 def _read_array(content: bytes, where: str) -> Array | RaggedArray:
     stream = io.BytesIO(content)
     shape, fortran_order, dtype = read_header(stream, where)
-    if any(size < 0 for size in shape):
+    if any(type(size) is not int or size < 0 for size in shape):
         raise DataError(f"{where} says that its shape is {shape}; the file is damaged")
     if dtype.hasobject:
         return _read_lists(memoryview(content)[stream.tell() :], shape, where)
@@ -126,7 +123,7 @@ def read_header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, n
         if version == (1, 0):
             return np.lib.format.read_array_header_1_0(stream)
         return np.lib.format.read_array_header_2_0(stream)
-    except (ValueError, SyntaxError, tokenize.TokenError) as error:
+    except NO_HEADER as error:
         raise DataError(f"{where} is no NumPy array: {error}") from error
 
 

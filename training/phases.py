@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import keras
 
-from models.model import Model, Recipe, Splits
+from models.model import Model, Splits
 from training.errors import DataError
-from training.fit import History, Settings, Tensors, fit
+from training.fit import History, Pause, Settings, Tensors, fit
 from training.progress import Progress
 
 LARGEST_SHARE = (2, 5)
@@ -31,34 +31,55 @@ class Fitted:
         return self.history.best_epoch
 
 
-def fit_network(model: Model, recipe: Recipe, splits: Splits, seed: int, progress: Progress) -> Fitted:
-    """Fit a new network; `recipe` is the model's, perhaps with other numbers. See `models.model.Recipe`."""
-    examples = _tensors(model, splits)
+def fit_network(
+    model: Model,
+    splits: Splits,
+    seed: int,
+    progress: Progress,
+    *,
+    start: Pause | None = None,
+    paused: Callable[[], bool] = lambda: False,
+) -> Fitted:
+    """Fit a new network by the model's recipe; see `models.model.Recipe`.
+
+    It goes on from `start` where there is one. Raises Paused soon after `paused` says so.
+    """
+    recipe, examples, start = model.recipe, _tensors(model, splits), start or Pause()
     count = len(splits.train)
     held_out = min(recipe.validation, count * LARGEST_SHARE[0] // LARGEST_SHARE[1])
-    settings = Settings(
-        loss=recipe.loss,
-        optimizer=recipe.optimizer,
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        seed=seed,
-    )
-    build = model.fit_form.build if model.fit_form else model.build
 
-    def run(title: str, settings: Settings, examples: Tensors, held_out: Tensors | None = None) -> Fitted:
-        network = _seeded(build, recipe.hidden, seed)
-        with progress.steps(f"{model.name}: {title}", settings.epochs) as advance:
-            history = fit(network, examples, settings, held_out=held_out, advance=advance)
-        return Fitted(network, settings.epochs, history, 0 if held_out is None else len(held_out.labels))
+    def run(
+        title: str, epochs: int, examples: Tensors, start: Pause, held_out: Tensors | None = None
+    ) -> tuple[keras.Model, History]:
+        network = unfitted(model, seed)
+        settings = Settings(
+            loss=recipe.loss,
+            optimizer=recipe.optimizer,
+            epochs=epochs,
+            batch_size=recipe.batch_size,
+            seed=seed,
+        )
+        with progress.steps(f"{model.name}: {title}", epochs, done=len(start.rows)) as advance:
+            return network, fit(
+                network, examples, settings, held_out=held_out, advance=advance, start=start, paused=paused
+            )
 
-    if held_out:
-        chosen = run("phase 1, epoch", settings, examples.part(held_out, count), examples.part(0, held_out))
+    if not held_out:
+        network, history = run("epoch", recipe.epochs, examples, start)
+        return Fitted(_exportable(model, network, seed), len(history.loss), history, held_out)
+    chosen = start.chosen
+    if chosen is None:
+        fitted_on, validated_on = examples.part(held_out, count), examples.part(0, held_out)
+        _, chosen = run("phase 1, epoch", recipe.epochs, fitted_on, start, validated_on)
         progress.line(f"{model.name}: the validation loss was lowest at epoch {chosen.best_epoch}")
-        final = run("phase 2, epoch", replace(settings, epochs=chosen.best_epoch), examples)
-        fitted = replace(chosen, network=final.network, epochs=final.epochs)
-    else:
-        fitted = run("epoch", settings, examples)
-    return replace(fitted, network=_exportable(model, recipe.hidden, fitted.network, seed))
+        start = Pause(chosen=chosen)
+    network, history = run("phase 2, epoch", chosen.best_epoch, examples, start)
+    return Fitted(_exportable(model, network, seed), len(history.loss), chosen, held_out)
+
+
+def unfitted(model: Model, seed: int) -> keras.Model:
+    """Build a network of the kind that is fitted; its weights follow from the seed alone."""
+    return _seeded(model.fit_form.build if model.fit_form else model.build, model.recipe.hidden, seed)
 
 
 def _tensors(model: Model, splits: Splits) -> Tensors:
@@ -72,10 +93,10 @@ def _tensors(model: Model, splits: Splits) -> Tensors:
     return Tensors(model.preprocess(train.inputs, splits.vocabulary)[spec.name], train.labels)
 
 
-def _exportable(model: Model, hidden: tuple[int, ...], fitted: keras.Model, seed: int) -> keras.Model:
+def _exportable(model: Model, fitted: keras.Model, seed: int) -> keras.Model:
     if model.fit_form is None:
         return fitted
-    network = _seeded(model.build, hidden, seed)
+    network = _seeded(model.build, model.recipe.hidden, seed)
     model.fit_form.transfer(fitted, network)
     return network
 

@@ -21,8 +21,11 @@ class Progress(Protocol):
     def line(self, text: str) -> None:
         """Report one fact."""
 
-    def steps(self, title: str, total: int) -> AbstractContextManager[Advance]:
-        """Begin a piece of work of so many steps; the value is called after each."""
+    def warning(self, text: str) -> None:
+        """Report what went wrong and does not stop the job."""
+
+    def steps(self, title: str, total: int, done: int = 0) -> AbstractContextManager[Advance]:
+        """Begin a piece of work of so many steps, some done before; the value is called after each."""
 
 
 class Silent:
@@ -31,8 +34,11 @@ class Silent:
     def line(self, text: str) -> None:
         """Drop the line."""
 
+    def warning(self, text: str) -> None:
+        """Drop the warning."""
+
     @contextmanager
-    def steps(self, title: str, total: int) -> Iterator[Advance]:
+    def steps(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
         """Drop the steps."""
         yield lambda _: None
 
@@ -44,10 +50,13 @@ class Lines:
         """Write one line."""
         click.echo(text, err=True)
 
+    def warning(self, text: str) -> None:
+        """Write one line that says that it is a warning."""
+        self.line(f"warning: {text}")
+
     @contextmanager
-    def steps(self, title: str, total: int) -> Iterator[Advance]:
+    def steps(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
         """Write a line for each step, with its number."""
-        done = 0
 
         def advance(note: str) -> None:
             nonlocal done
@@ -61,7 +70,7 @@ class Bars(Lines):
     """Reports on a terminal: the steps of a piece of work are one bar that grows."""
 
     @contextmanager
-    def steps(self, title: str, total: int) -> Iterator[Advance]:
+    def steps(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
         """Draw a bar on one line of the terminal, the last step's note behind it."""
         # A line that is longer than the terminal is wide could not be drawn over.
         left = shutil.get_terminal_size().columns - len(title) - NOTE_COLUMNS
@@ -74,6 +83,7 @@ class Bars(Lines):
             show_percent=False,
             width=max(5, min(24, left)),
         ) as bar:
+            bar.update(done)
             yield lambda note: bar.update(1, note)
 
 

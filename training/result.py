@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,8 +19,10 @@ LIBRARIES = ("kedge", "tensorflow", "keras", "numpy")
 
 @dataclass(frozen=True, kw_only=True)
 class JobResult:
-    """A published version: where it is, what it was made of, and how good it is.
+    """What a job made: where it is, what it was made of, and how good it is.
 
+    `version` is None and `refused` the reason where the quality gate let it not be published. `rows` is the
+    number of examples that it was fitted on.
     `loss` and `accuracy` are on the test set. `epochs` is what the published network was fitted for.
     `history` is that of the first phase where there are two, with `held_out` examples for validation, and
     `best_epoch` its epoch of lowest validation loss. `created` is UTC in ISO 8601; `seconds` is the duration
@@ -27,7 +30,7 @@ class JobResult:
     """
 
     name: str
-    version: int
+    version: int | None
     path: Path
     created: str
     source: str
@@ -36,6 +39,7 @@ class JobResult:
     seed: int
     hidden: tuple[int, ...]
     batch_size: int
+    rows: int
     epochs: int
     best_epoch: int
     held_out: int
@@ -43,6 +47,7 @@ class JobResult:
     accuracy: float
     history: History
     seconds: Mapping[str, float]
+    refused: str | None = None
 
     def document(self) -> dict[str, Any]:
         """Return it as what JSON can hold, with the versions of the libraries it depends on."""
@@ -52,7 +57,17 @@ class JobResult:
         """Write kedge.json; the path is left out, as a store can be moved."""
         document = self.document()
         del document["path"]
-        (directory / FILE).write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        text = json.dumps(_finite(document), indent=2, allow_nan=False)
+        (directory / FILE).write_text(text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """Put null for the numbers of a fit that diverged, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def libraries() -> dict[str, str]:

@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from training import sums
 from training.errors import StoreError
 
 STAGING = ".staging-"
+REMOVED = ".removed-"
+"""What a version is called while it is removed."""
 VERSION = re.compile(r"[+-]?[0-9]+", re.ASCII)
 """What TensorFlow Serving takes for a version: the whole name as a signed decimal."""
 LARGEST = 2**63 - 1
@@ -41,7 +44,7 @@ def staging(base: Path) -> Iterator[Path]:
 
     Raises StoreError where the store cannot be written. Leftovers of jobs that were killed are removed too.
     """
-    with _explained(base):
+    with explained(base):
         made = _make_directories(base)
         _remove_leftovers(base)
         path, descriptor = _make_staging(base)
@@ -58,14 +61,16 @@ def staging(base: Path) -> Iterator[Path]:
 def publish(staged: Path, label: Callable[[int], None]) -> Path:
     """Rename a staged version to the next number and return its path.
 
-    `label(version)` is called before, to write the number into the version. Where another job takes the
-    number first, the next one is tried: a rename never replaces a directory with something in it.
+    `label(version)` is called before, to write the number into the version; then SHA256SUMS is written, and
+    all of it is on the disk before it has its name. Where another job takes the number first, the next one is
+    tried: a rename never replaces a directory with something in it.
     """
     base = staged.parent
-    with _explained(base):
+    with explained(base):
         for _ in range(ATTEMPTS):
             version = next_version(base)
             label(version)
+            sums.write(staged)
             _flush(staged)
             try:
                 staged.rename(base / str(version))
@@ -73,11 +78,34 @@ def publish(staged: Path, label: Callable[[int], None]) -> Path:
                 if not (base / str(version)).exists():
                     raise
             else:
-                _flush_directory(base)
+                flush_directory(base)
                 return base / str(version)
     raise StoreError(
         f"other jobs took {ATTEMPTS} version numbers under {base} before this one could; try again"
     )
+
+
+def hide(base: Path, version: int) -> Path:
+    """Take a version out of every server's sight in one step, and return where its files are, to be removed.
+
+    The files of one who is killed before that are removed by the next job.
+    """
+    hidden = base / f"{REMOVED}{secrets.token_hex(8)}"
+    next(path for number, path in _numbered(base) if number == version).rename(hidden)
+    flush_directory(base)
+    return hidden
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep others who lock the directory out; where the file system has no locks nobody is."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _numbered(base: Path) -> list[tuple[int, Path]]:
@@ -95,6 +123,8 @@ def _make_directories(base: Path) -> list[Path]:
     """Make NAME and the store where they are missing, and return those made, the innermost first."""
     missing = [path for path in (base, *base.parents) if not path.exists()]
     base.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        flush_directory(path.parent)
     return missing
 
 
@@ -113,8 +143,8 @@ def _make_staging(base: Path) -> tuple[Path, int]:
 
 
 def _remove_leftovers(base: Path) -> None:
-    """Remove staging directories that no living job holds the lock of."""
-    for path in base.glob(f"{STAGING}*"):
+    """Remove staging directories that no living job holds the lock of, and what was being removed."""
+    for path in (*base.glob(f"{STAGING}*"), *base.glob(f"{REMOVED}*")):
         with suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
             try:
@@ -139,10 +169,11 @@ def _flush(directory: Path) -> None:
         for name in names:
             with (Path(root) / name).open("rb") as stream:
                 os.fsync(stream.fileno())
-        _flush_directory(Path(root))
+        flush_directory(Path(root))
 
 
-def _flush_directory(directory: Path) -> None:
+def flush_directory(directory: Path) -> None:
+    """Bring a directory's names to the disk."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -151,7 +182,8 @@ def _flush_directory(directory: Path) -> None:
 
 
 @contextmanager
-def _explained(base: Path) -> Iterator[None]:
+def explained(base: Path) -> Iterator[None]:
+    """Turn what the operating system says against writing in the store into a StoreError."""
     try:
         yield
     except OSError as error:

@@ -23,24 +23,27 @@ BATCH_SIZES = (1, 4, 16)
 
 Request = tuple[str, Mapping[str, Array]]
 """A signature's name and the tensors that it is asked with."""
+Answer = tuple[str, Mapping[str, Array]]
+"""A signature's name and the tensors that it answered."""
 
 
-def write(path: Path, model: Model, entries: Mapping[str, Any], splits: Splits) -> set[str]:
-    """Write requests of several sizes, from the test split, and return the names of those that have none.
+def write(path: Path, model: Model, entries: Mapping[str, Any], splits: Splits) -> list[Answer]:
+    """Write requests of several sizes, from the test split, and return the answers to them, in order.
 
-    `entries` are the functions that are saved, by name. Raises tf.errors.OpError where one refuses a request.
+    `entries` are the functions that are saved, by name: they answer from the network in memory. Raises
+    tf.errors.OpError where one refuses a request.
     """
-    missing = set(entries)
+    answers: list[Answer] = []
     with tf.io.TFRecordWriter(str(path)) as writer:
         for size in BATCH_SIZES:
             for signature, tensors_ in requests(model, splits.test.inputs[:size], splits.vocabulary):
                 if signature in entries:
-                    entries[signature](
+                    outputs = entries[signature](
                         *(tf.constant(tensors_[spec.name]) for spec in _inputs(model, signature))
                     )
+                    answers.append((signature, {name: value.numpy() for name, value in outputs.items()}))
                     writer.write(prediction_log(model.name, signature, tensors_).SerializeToString())
-                    missing.discard(signature)
-    return missing
+    return answers
 
 
 def requests(model: Model, inputs: Inputs, vocabulary: Vocabulary | None) -> Iterator[Request]:

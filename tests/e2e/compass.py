@@ -7,7 +7,6 @@ import numpy as np
 
 from models.model import (
     Dataset,
-    Entries,
     Examples,
     InputError,
     Model,
@@ -54,12 +53,6 @@ def build(hidden):
     return dense(entry, hidden, outputs=("probabilities", 2), activation="softmax")
 
 
-def signatures(network, vocabulary=None):
-    from models.network import weights
-
-    return Entries({}, weights(network))
-
-
 MODEL = Model(
     name="compass",
     title="Compass: which way an arrow points",
@@ -82,5 +75,4 @@ MODEL = Model(
         hidden=(8,), loss="sparse_categorical_crossentropy", optimizer="rmsprop", epochs=20, batch_size=32
     ),
     build=build,
-    signatures=signatures,
 )

@@ -27,9 +27,10 @@ def save(model: Model, vocabulary: Mapping[str, int] | None, path: Path) -> None
     keras.utils.set_random_seed(7)
     network = model.build(model.recipe.hidden)
     default = model.signature_specs["serving_default"]
+    assert model.signatures is not None
     entries = model.signatures(network, vocabulary)
     module = tf.Module()
-    module.tracked = entries.tracked
+    module.tracked = [*(variable.value for variable in network.variables), *entries.tracked]
     specs = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in default.inputs]
     serve = tf.function(lambda tensor: {default.outputs[0].name: network(tensor)}, input_signature=specs)
     tf.saved_model.save(module, str(path), signatures={"serving_default": serve, **entries.functions})
@@ -166,6 +167,7 @@ def test_token_ids_outside_the_dictionary_are_an_error(
 
 @only_imdb
 def test_without_a_vocabulary_there_is_no_text_signature(model: Model) -> None:
+    assert model.signatures is not None
     assert list(model.signatures(model.build((2,)), None).functions) == ["token_ids"]
 
 

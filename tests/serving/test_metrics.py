@@ -189,16 +189,29 @@ def test_request_has_its_time_in_the_queue(registry: Registry, metrics: Metrics)
         (errors.draining(), "draining"),
     ],
 )
-def test_refused_request_is_counted_by_reason(
+async def test_refused_request_is_counted_by_reason(
     registry: Registry, metrics: Metrics, error: StatusError, reason: str
 ) -> None:
+    metrics.watch(Admission(), {}, {})
     metrics.answered(_answered("grpc", "Predict", error.code, FOUND, error))
     assert _lines(registry, "kedge_requests_refused_total{") == [
         f'kedge_requests_refused_total{{reason="{reason}",{BY_FOUND}}} 1'
     ]
 
 
-def test_failed_request_is_no_refused_one(registry: Registry, metrics: Metrics) -> None:
+async def test_what_was_turned_away_unread_is_counted_by_reason_alone(
+    registry: Registry, metrics: Metrics
+) -> None:
+    admission = Admission()
+    metrics.watch(admission, {}, {})
+    admission.refused["connections"] += 2
+    assert _lines(registry, "kedge_requests_refused_total{") == [
+        'kedge_requests_refused_total{reason="connections",transport="",model="",version="",signature=""} 2'
+    ]
+
+
+async def test_failed_request_is_no_refused_one(registry: Registry, metrics: Metrics) -> None:
+    metrics.watch(Admission(), {}, {})
     metrics.answered(_answered("grpc", "Predict", Code.INTERNAL, FOUND, StatusError(Code.INTERNAL, "no")))
     assert _lines(registry, "kedge_requests_refused_total{") == []
 
@@ -308,7 +321,7 @@ async def test_requests_under_way_process_and_build_are_on_the_page(
     assert "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes{} " in during
 
 
-def test_runs_under_way_and_their_queue_are_shown_by_version_and_go_back_to_zero(
+async def test_runs_under_way_and_their_queue_are_shown_by_version_and_go_back_to_zero(
     registry: Registry, metrics: Metrics
 ) -> None:
     running, waiting = Timing(queued=99.0, started=99.5), Timing(queued=100.0)

@@ -1,13 +1,21 @@
 """`kedge versions`: what is published, and the labels that both servers read."""
 
+import fcntl
 import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from google.protobuf import text_format
 
-from serving import versions, versions_command
+from serving import sums, versions, versions_command
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -133,6 +141,92 @@ def test_config_file_that_does_not_parse_is_left_as_it_is(store: Path) -> None:
     assert (store / "models.config").read_text() == "model_config_list {"
 
 
-def test_model_without_versions_says_how_to_publish_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "command", [("list", "imdb"), ("remove", "imdb", "1"), ("verify", "imdb"), ("promote", "imdb")]
+)
+def test_model_without_versions_says_how_to_publish_one(tmp_path: Path, command: tuple[str, ...]) -> None:
     with pytest.raises(versions.VersionError, match="has no versions; publish one with `kedge train imdb`"):
-        run(tmp_path, "list", "imdb")
+        run(tmp_path / "nowhere", *command)
+
+
+@pytest.fixture
+def summed(store: Path) -> Path:
+    """The store, its versions with SHA256SUMS as a job writes them."""
+    for version in ("1", "2", "10"):
+        directory = store / "mnist" / version
+        with (directory / "SHA256SUMS").open("w") as file:
+            names = ["saved_model.pb", "assets.extra/kedge.json"]
+            subprocess.run(["sha256sum", *names], cwd=directory, stdout=file, check=True)
+    return store
+
+
+def test_verify_of_whole_versions_names_each(summed: Path) -> None:
+    assert run(summed, "verify", "mnist").output.splitlines() == [
+        "mnist: version 10 is whole, 2 files",
+        "mnist: version 2 is whole, 2 files",
+        "mnist: version 1 is whole, 2 files",
+    ]
+    assert run(summed, "verify", "mnist", "2").output == "mnist: version 2 is whole, 2 files\n"
+
+
+def damage(path: Path) -> None:
+    path.write_bytes(b"y" * 100)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda version: damage(version / "saved_model.pb"), "saved_model.pb is damaged"),
+        (
+            lambda version: (version / "assets.extra/kedge.json").unlink(),
+            "assets.extra/kedge.json is missing",
+        ),
+        (lambda version: (version / "variables").touch(), "variables was not published with the version"),
+        (lambda version: (version / "SHA256SUMS").unlink(), "SHA256SUMS cannot be read: No such file"),
+        (lambda version: (version / "SHA256SUMS").write_text(""), "SHA256SUMS is damaged: it lists no file"),
+        (lambda version: (version / "SHA256SUMS").write_text("x\n"), "SHA256SUMS is damaged: line 1"),
+    ],
+)
+def test_verify_names_the_file_that_is_not_as_published(
+    summed: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    spoil(summed / "mnist" / "2")
+    with pytest.raises(sums.SumsError) as caught:
+        run(summed, "verify", "mnist")
+    assert str(caught.value).startswith(f"{summed / 'mnist' / '2'}/{message}")
+    assert caught.value.exit_code == 3
+    run(summed, "verify", "mnist", "10")
+
+
+def test_promote_waits_for_whoever_has_locked_the_store(store: Path) -> None:
+    """A job that removes old versions reads the labels and removes under that lock."""
+    descriptor = os.open(store, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    program = [
+        sys.executable,
+        "-m",
+        "kedge",
+        "versions",
+        "promote",
+        "mnist",
+        "2",
+        "--model-store",
+        str(store),
+    ]
+    with subprocess.Popen(
+        program, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not waits_for_lock(process.pid):
+            assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        versions.remove(versions.find(versions.published(store / "mnist", {}), "mnist", 2))
+        os.close(descriptor)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "has no version 2; published: 10, 1" in errors
+    assert not (store / "models.config").exists()
+
+
+def waits_for_lock(process: int) -> bool:
+    """Tell whether a process waits for a lock, from the kernel's table."""
+    waiting = re.findall(r"-> FLOCK .* (\d+) \w+:\w+:\d+ ", Path("/proc/locks").read_text())
+    return str(process) in waiting

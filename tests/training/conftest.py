@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def whole_numbers(network: Any, vocabulary: Mapping[str, int] | None) -> Entries
         lambda numbers: {"probabilities": network(tf.cast(numbers, tf.float32) / 4.0)},
         input_signature=[tf.TensorSpec([None, 3], tf.int32, name="numbers")],
     )
-    return Entries({"whole_numbers": function}, [variable.value for variable in network.variables])
+    return Entries({"whole_numbers": function})
 
 
 def unused(*_: Any) -> Any:
@@ -101,6 +102,32 @@ POINTS = Model(
 @pytest.fixture
 def model() -> Model:
     return POINTS
+
+
+@pytest.fixture
+def changed(model: Model) -> Callable[..., Model]:
+    """The model with other numbers in its recipe."""
+    return lambda **numbers: replace(model, recipe=model.recipe.changed(**numbers))
+
+
+@pytest.fixture(autouse=True)
+def text_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the log as on a plain machine, also where the tests run in a container."""
+    monkeypatch.setenv("KEDGE_TRAIN_LOG_FORMAT", "text")
+
+
+@pytest.fixture
+def own_process() -> None:
+    """Keeps `serve_in_this_process` away from a test."""
+
+
+@pytest.fixture(autouse=True)
+def serve_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try exported versions without the seconds that a new process takes to import TensorFlow."""
+    if "own_process" not in request.fixturenames:
+        from training import serve_once, verify
+
+        monkeypatch.setattr(verify, "in_process_of_its_own", serve_once.answer)
 
 
 def npz(**arrays: Array) -> bytes:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def options(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callabl
     """Returns the job's options that a command line stands for."""
     seen: list[JobOptions] = []
 
-    def capture(given: JobOptions, _: object) -> None:
+    def capture(given: JobOptions, *_: object) -> None:
         seen.append(given)
         raise GateError("seen")
 
@@ -65,25 +66,26 @@ def kedge(*arguments: str, **options: Any) -> subprocess.Popen[str]:
 
 
 def test_defaults_are_the_model_s_recipe_and_seed_0(options: Callable[..., JobOptions], model: Model) -> None:
-    assert options() == JobOptions(model=model)
+    assert asdict(options()) == asdict(JobOptions(model=model))
 
 
 def test_every_option_reaches_the_job(
-    options: Callable[..., JobOptions], model: Model, tmp_path: Path
+    options: Callable[..., JobOptions], changed: Callable[..., Model], tmp_path: Path
 ) -> None:
     given = options(
         "--data-dir", tmp_path, "--sample", "--model-store", tmp_path / "s", "--epochs", 2, "--batch-size", 3,
         "--seed", 4, "--hidden", "16,8", "--min-accuracy", 0.5,
+        "--max-regression", 0.1, "--keep", 7, "--no-resume",
     )  # fmt: skip
-    assert given == JobOptions(
-        model=model, data_dir=tmp_path, sample=True, model_store=tmp_path / "s", epochs=2, batch_size=3,
-        seed=4, hidden=(16, 8), min_accuracy=0.5,
-    )  # fmt: skip
+    assert asdict(given) == asdict(JobOptions(
+        model=changed(epochs=2, batch_size=3, hidden=(16, 8)), data_dir=tmp_path, sample=True,
+        model_store=tmp_path / "s", seed=4, min_accuracy=0.5, max_regression=0.1, keep=7, resume=False,
+    ))  # fmt: skip
 
 
 def test_options_are_read_from_the_environment(options: Callable[..., JobOptions], tmp_path: Path) -> None:
     given = options(KEDGE_TRAIN_EPOCHS="7", KEDGE_TRAIN_HIDDEN="4,4", KEDGE_DATA_DIR=str(tmp_path))
-    assert (given.epochs, given.hidden, given.data_dir) == (7, (4, 4), tmp_path)
+    assert (given.model.recipe.epochs, given.model.recipe.hidden, given.data_dir) == (7, (4, 4), tmp_path)
 
 
 def test_data_directory_of_the_command_goes_before_the_general_one(
@@ -99,7 +101,9 @@ def test_data_directory_of_the_command_goes_before_the_general_one(
     "arguments",
     [
         ("--epochs", "0"), ("--batch-size", "-1"), ("--seed", "-1"), ("--min-accuracy", "1.5"),
-        ("--hidden", "16,"), ("--hidden", "0"), ("--hidden", "x"), ("--data-dir", "/nonexistent"),
+        ("--max-regression", "-0.1"), ("--keep", "0"),
+        ("--hidden", "16,"), ("--hidden", "0"), ("--hidden", "x"), ("--hidden", "1000000"),
+        ("--hidden", "9" * 5000), ("--data-dir", "/nonexistent"),
     ],
 )  # fmt: skip
 def test_wrong_option_is_wrong_usage(run: Callable[..., Any], arguments: Sequence[str]) -> None:
@@ -126,22 +130,52 @@ def test_result_tells_version_accuracy_sample_and_place(run: Callable[..., Any],
     assert place == str(tmp_path / "points" / "1")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_signal_during_the_fit_ends_the_job_and_leaves_the_store_as_it_was(
-    tmp_path: Path, number: signal.Signals, code: int
-) -> None:
-    store = tmp_path / "store"
-    with kedge("mnist", "--sample", "--epochs", "1000000", "--model-store", str(store)) as process:
+def end_during_the_fit(number: signal.Signals, *arguments: str) -> tuple[int, list[str]]:
+    """Run the command, send it a signal once the first epoch is done, and return how it ended."""
+    with kedge(*arguments) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "epoch 1/" in line:
                 break
-        assert [path.name[:9] for path in (store / "mnist").iterdir()] == [".staging-"]
         process.send_signal(number)
         rest = process.stderr.read()
-        assert process.wait(60) == code
+        return process.wait(60), rest.splitlines()
+
+
+def weights_digest(version: Path) -> str:
+    """The published digest of the file that holds the weights."""
+    lines = (version / "SHA256SUMS").read_text().splitlines()
+    return next(line for line in lines if line.endswith("variables/variables.data-00000-of-00001"))
+
+
+def test_sigterm_during_the_fit_leaves_a_checkpoint_from_which_the_same_command_goes_on(
+    tmp_path: Path, listing: Callable[[Path], list[str]]
+) -> None:
+    store, whole = tmp_path / "store", tmp_path / "whole"
+    command = ("mnist", "--sample", "--epochs", "40", "--hidden", "16", "--batch-size", "16", "--model-store")
+    code, errors = end_during_the_fit(signal.SIGTERM, *command, str(store))
+    assert code == 143
+    assert errors[-1].startswith("kedge: terminated; the fit is kept in ")
+    assert listing(store) == [".checkpoints", ".checkpoints/mnist.npz"]
+    with kedge(*command, str(store)) as again:
+        _, said = again.communicate(timeout=120)
+    assert again.returncode == 0, said
+    assert "mnist: going on from the checkpoint" in said
+    assert "epoch 1/40" not in said
+    assert "epoch 40/40" in said
+    with kedge(*command, str(whole)) as undisturbed:
+        undisturbed.communicate(timeout=120)
+    assert weights_digest(store / "mnist" / "1") == weights_digest(whole / "mnist" / "1")
+
+
+def test_sigint_during_the_fit_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    code, errors = end_during_the_fit(
+        signal.SIGINT, "mnist", "--sample", "--epochs", "1000000", "--model-store", str(store)
+    )
+    assert code == 130
+    assert errors[-1] == "kedge: interrupted"
     assert not store.exists()
-    assert "Traceback" not in rest
 
 
 def test_file_that_cannot_grow_is_exit_code_3_in_one_line(tmp_path: Path) -> None:
@@ -172,3 +206,24 @@ def test_log_of_a_job_has_plain_lines_only(tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in errors.splitlines()] == ["imdb"] * len(errors.splitlines())
     assert "\r" not in errors
     assert "\x1b" not in errors
+
+
+def test_json_log_of_a_refused_job_is_objects_only_and_its_metrics_say_refused(tmp_path: Path) -> None:
+    metrics = tmp_path / "mnist.prom"
+    with kedge(
+        "mnist", "--sample", "--epochs", "1", "--hidden", "4", "--min-accuracy", "1", "--log-format", "json",
+        "--model-store", str(tmp_path / "store"), "--metrics-file", str(metrics),
+    ) as process:  # fmt: skip
+        out, errors = process.communicate(timeout=120)
+    assert (process.returncode, out) == (4, "")
+    records = [json.loads(line) for line in errors.splitlines()]
+    assert records[-1]["level"] == "ERROR"
+    assert "mnist is not published: the accuracy" in records[-1]["message"]
+    assert [record["step"] for record in records if "step" in record] == [1]
+    assert 'kedge_training_result{model="mnist",result="refused"} 1.0' in metrics.read_text()
+
+
+def test_metrics_file_that_node_exporter_would_not_read_is_wrong_usage(run: Callable[..., Any]) -> None:
+    result = run("--metrics-file", "points.txt")
+    assert result.exit_code == 2
+    assert "does not end in .prom" in result.stderr

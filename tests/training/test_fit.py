@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models import catalogue
-from models.model import Examples, Model, Recipe, Splits
+from models.model import Examples, Model, Splits
 from training.errors import DataError
 from training.fit import History, Settings, Tensors, fit
 from training.phases import Fitted, fit_network
@@ -35,8 +35,8 @@ def network(model: Model, seed: int = 0) -> Any:
 
 
 def run(model: Model, *, seed: int = 0, **changes: Any) -> Fitted:
-    recipe = replace(model.recipe, **changes)
-    return fit_network(model, recipe, model.dataset.sample(0), seed, Silent())
+    changed = replace(model, recipe=model.recipe.changed(**changes))
+    return fit_network(changed, model.dataset.sample(0), seed, Silent())
 
 
 def equal(first: Any, second: Any) -> bool:
@@ -126,21 +126,21 @@ def test_small_set_holds_out_two_fifths_at_most(model: Model) -> None:
 
 def test_set_of_one_example_is_fitted_without_validation(model: Model) -> None:
     one = Examples(np.array([[4, 0, 0]], np.int32), np.array([0]))
-    recipe: Recipe = replace(model.recipe, validation=10)
-    assert fit_network(model, recipe, Splits(one, one), 0, Silent()).held_out == 0
+    held_out = replace(model, recipe=model.recipe.changed(validation=10))
+    assert fit_network(held_out, Splits(one, one), 0, Silent()).held_out == 0
 
 
 def test_empty_training_split_is_a_data_error(model: Model) -> None:
     none = Examples(np.zeros((0, 3), np.int32), np.zeros(0, np.int64))
     with pytest.raises(DataError, match="training split is empty"):
-        fit_network(model, model.recipe, Splits(none, none), 0, Silent())
+        fit_network(model, Splits(none, none), 0, Silent())
 
 
 def test_fit_form_ends_in_a_network_with_the_same_answers() -> None:
     """IMDB is fitted on tokens and exported on multi-hot rows: the history's last line must hold for both."""
     model = catalogue.find("imdb")
     splits = model.dataset.sample(0)
-    fitted = fit_network(model, replace(model.recipe, epochs=1), splits, 0, Silent())
+    fitted = fit_network(replace(model, recipe=model.recipe.changed(epochs=1)), splits, 0, Silent())
     assert fitted.network.input_shape == (None, 10_000)
     assert model.fit_form is not None
     on_tokens = model.fit_form.build((16, 16))

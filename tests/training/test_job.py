@@ -17,8 +17,8 @@ from PIL import Image
 from models import catalogue
 from models.model import Model, RaggedArray
 from training import export, figures, job, warm_up
-from training.errors import DataError, GateError, StoreError
-from training.evaluate import Score, evaluate
+from training.errors import DataError, RefusedError, StoreError
+from training.evaluate import evaluate
 from training.job import JobOptions, train
 from wire import messages, tensors
 
@@ -53,33 +53,35 @@ def records(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def test_job_of_a_model_it_never_heard_of_publishes_a_whole_version(
-    model: Model, tmp_path: Path, listing: Callable[[Path], list[str]]
+    changed: Callable[..., Model], tmp_path: Path, listing: Callable[[Path], list[str]]
 ) -> None:
-    result = train(JobOptions(model=model, model_store=tmp_path, sample=True, epochs=30))
+    model = changed(epochs=30)
+    result = train(JobOptions(model=model, model_store=tmp_path, sample=True))
     assert result.path == tmp_path / "points" / "1"
     assert set(listing(result.path)) >= {
         "saved_model.pb", "variables/variables.index", "assets.extra/kedge.json", "assets.extra/loss.png",
         "assets.extra/accuracy.png", "assets.extra/tf_serving_warmup_requests", "assets.extra/report.html",
+        "SHA256SUMS",
     }  # fmt: skip
     assert result.accuracy > 0.9
     assert train(JobOptions(model=model, model_store=tmp_path, sample=True)).version == 2
 
 
-def test_record_says_what_the_version_was_made_of(model: Model, tmp_path: Path, points_file: bytes) -> None:
+def test_record_says_what_the_version_was_made_of(
+    changed: Callable[..., Model], tmp_path: Path, points_file: bytes
+) -> None:
     (tmp_path / "points.npz").write_bytes(points_file)
-    result = train(
-        JobOptions(
-            model=model, model_store=tmp_path / "s", data_dir=tmp_path, hidden=(4, 5), seed=9, batch_size=8
-        )
-    )
+    model = changed(hidden=(4, 5), batch_size=8)
+    result = train(JobOptions(model=model, model_store=tmp_path / "s", data_dir=tmp_path, seed=9))
     record = json.loads((result.path / "assets.extra" / "kedge.json").read_text())
     expected = {
         "name": "points", "version": 1, "sample": False, "source": str(tmp_path), "seed": 9,
         "hidden": [4, 5], "batch_size": 8, "epochs": 3, "best_epoch": 3, "accuracy": result.accuracy,
+        "rows": 240, "refused": None,
     }  # fmt: skip
     assert {key: record[key] for key in expected} == expected
     assert list(record["sha256"]) == ["points.npz"]
-    assert set(record["seconds"]) == {"load", "fit", "evaluate", "export", "report"}
+    assert set(record["seconds"]) == {"load", "fit", "evaluate", "export", "report", "check"}
     assert {"python", "tensorflow", "keras", "numpy"} <= set(record["libraries"])
     assert len(record["history"]["loss"]) == 3
     assert datetime.fromisoformat(record["created"]).utcoffset() is not None
@@ -103,7 +105,8 @@ def test_published_model_has_the_signatures_of_the_table_with_equal_outputs(
 ) -> None:
     """Every signature is asked about the same test examples, through its warm-up requests."""
     model = catalogue.find(name)
-    result = train(JobOptions(model=model, model_store=tmp_path, sample=True, epochs=1, hidden=(8, 8)))
+    quick = replace(model, recipe=model.recipe.changed(epochs=1, hidden=(8, 8)))
+    result = train(JobOptions(model=quick, model_store=tmp_path, sample=True, min_accuracy=0))
     signatures = loaded(result.path)
     assert set(signatures) == set(model.signature_specs)
     for key, spec in model.signature_specs.items():
@@ -158,25 +161,89 @@ def test_review_of_unknown_words_only_makes_no_text_to_warm_up_with() -> None:
     assert asked == ["serving_default", "token_ids"]
 
 
-def test_gate_that_refuses_publishes_nothing(
-    model: Model, tmp_path: Path, listing: Callable[[Path], list[str]]
-) -> None:
-    with pytest.raises(GateError, match=r"--min-accuracy asks for 1\b.*nothing was published") as caught:
-        train(JobOptions(model=model, model_store=tmp_path, sample=True, epochs=1, seed=1, min_accuracy=1))
+def test_refused_model_is_kept_outside_the_versions_with_its_report(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(
+        RefusedError, match=r"points is not published: the accuracy .*--min-accuracy"
+    ) as caught:
+        train(JobOptions(model=model, model_store=tmp_path, sample=True, min_accuracy=1, seed=1))
     assert caught.value.exit_code == 4
-    assert listing(tmp_path) == []
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == [".refused"]
+    result = caught.value.result
+    assert str(result.path) in str(caught.value)
+    assert result.path.parent == tmp_path / ".refused"
+    record = json.loads((result.path / "assets.extra" / "kedge.json").read_text())
+    assert record["version"] is None
+    assert "--min-accuracy asks for 1" in record["refused"]
+    page = (result.path / "assets.extra" / "report.html").read_text()
+    assert "Not published" in page
+    assert record["refused"] in page
+    assert set(loaded(result.path)) == set(model.signature_specs)
 
 
-def test_gate_lets_through_what_is_exactly_good_enough() -> None:
-    job.check_quality(Score(loss=0.1, accuracy=0.9), 0.9)
-    with pytest.raises(GateError):
-        job.check_quality(Score(loss=0.1, accuracy=0.8999), 0.9)
+def test_network_that_diverged_is_refused_and_its_report_is_json(model: Model, tmp_path: Path) -> None:
+    def nothing(hidden: tuple[int, ...]) -> Any:
+        network = model.build(hidden)
+        network.set_weights([np.full_like(weight, np.nan) for weight in network.get_weights()])
+        return network
+
+    with pytest.raises(RefusedError, match="the fit diverged") as caught:
+        train(JobOptions(model=replace(model, build=nothing), model_store=tmp_path, sample=True))
+    record = (caught.value.result.path / "assets.extra" / "kedge.json").read_text()
+    assert json.loads(record, parse_constant=pytest.fail)["loss"] is None
 
 
-@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_network_that_diverged_is_not_published(loss: float) -> None:
-    with pytest.raises(GateError, match="diverged"):
-        job.check_quality(Score(loss=loss, accuracy=0.9), None)
+def test_regression_is_measured_on_the_version_served_and_not_on_its_claim(
+    model: Model, changed: Callable[..., Model], tmp_path: Path
+) -> None:
+    """The better version is labelled, says that it is bad, and is not the newest."""
+    good = train(JobOptions(model=changed(epochs=30), model_store=tmp_path, sample=True))
+    claim = good.path / "assets.extra" / "kedge.json"
+    claim.write_text(json.dumps({**json.loads(claim.read_text()), "accuracy": 0.1}))
+    poor = JobOptions(model=changed(epochs=1), model_store=tmp_path, sample=True)
+    assert train(poor).accuracy < good.accuracy - 0.05
+    assert train(replace(poor, max_regression=0.0)).version == 3, "held against version 2, the newest"
+    (tmp_path / "models.config").write_text(
+        'model_config_list { config { name: "points" version_labels { key: "stable" value: 1 } } }'
+    )
+    with pytest.raises(RefusedError, match=r"version 1, which is served now.*allows 0\.05 less"):
+        train(replace(poor, max_regression=0.05))
+    assert train(replace(poor, max_regression=0.9)).version == 4
+
+
+def test_served_version_that_cannot_be_evaluated_is_told(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "points" / "1").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"version 1 of points, which is served now, cannot be evaluated"):
+        train(JobOptions(model=model, model_store=tmp_path, sample=True, max_regression=0.1))
+
+
+def test_first_version_has_nothing_to_regress_from(model: Model, tmp_path: Path) -> None:
+    assert train(JobOptions(model=model, model_store=tmp_path, sample=True, max_regression=0.0)).version == 1
+
+
+def test_version_that_does_not_answer_as_it_was_trained_is_refused(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights in memory are no longer those that were written."""
+    real = export.export
+
+    def spoiled(model: Model, network: Any, vocabulary: Any, directory: Path) -> Any:
+        entries = real(model, network, vocabulary, directory)
+        network.set_weights([weight * 2 for weight in network.get_weights()])
+        return entries
+
+    monkeypatch.setattr(export, "export", spoiled)
+    with pytest.raises(RefusedError, match="does not answer as the network"):
+        train(JobOptions(model=model, model_store=tmp_path, sample=True))
+    assert not (tmp_path / "points").exists()
+
+
+def test_keep_removes_older_versions_once_the_new_one_is_published(model: Model, tmp_path: Path) -> None:
+    options = JobOptions(model=model, model_store=tmp_path, sample=True)
+    train(options)
+    train(options)
+    assert train(replace(options, keep=2)).version == 3
+    assert sorted(path.name for path in (tmp_path / "points").iterdir()) == ["2", "3"]
 
 
 def test_missing_data_leave_the_store_as_it_was(
@@ -203,7 +270,13 @@ def test_store_that_cannot_be_written_is_told_before_any_work(model: Model, tmp_
 @pytest.mark.parametrize(
     ("place", "function", "error"),
     [
-        (export, "export", tf.errors.ResourceExhaustedError(None, None, "No space left on device")),
+        (
+            export,
+            "export",
+            tf.errors.ResourceExhaustedError(
+                None, None, "{{function_node __wrapped__SaveV2}} No space left on device [Op:SaveV2]"
+            ),
+        ),
         (warm_up, "write", tf.errors.ResourceExhaustedError(None, None, "No space left on device")),
         (figures, "draw", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
     ],
@@ -223,7 +296,7 @@ def test_full_disk_is_one_line_and_leaves_nothing(  # noqa: PLR0917 (a table)
     monkeypatch.setattr(place, function, fail)
     with pytest.raises(StoreError, match="No space left on device") as caught:
         train(JobOptions(model=model, model_store=tmp_path, sample=True))
-    assert "\n" not in str(caught.value)
+    assert not set("\n{[") & set(str(caught.value))
     assert listing(tmp_path) == []
 
 

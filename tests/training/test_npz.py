@@ -36,6 +36,10 @@ def npy(data: bytes, shape: tuple[int, ...] = (1,), descr: str = "|O") -> bytes:
     return stream.getvalue() + data
 
 
+def header(text: bytes) -> bytes:
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
 def lists(*rows: list[Any]) -> Any:
     array = np.empty(len(rows), np.object_)
     array[:] = rows
@@ -136,8 +140,16 @@ def test_flipped_bytes_are_refused() -> None:
 def test_member_that_declares_a_huge_size_is_not_inflated() -> None:
     content = bytearray(npz(a=np.zeros(10)))
     directory = content.index(b"PK\x01\x02")
-    content[directory + 24 : directory + 28] = struct.pack("<I", reader.MEMBER_LIMIT + 1)
+    content[directory + 24 : directory + 28] = struct.pack("<I", reader.INFLATED_LIMIT + 1)
     with pytest.raises(DataError, match="would inflate to 1073741825 bytes"):
+        reader.read_npz(bytes(content), "x.npz")
+
+
+def test_members_that_are_huge_together_are_not_inflated() -> None:
+    content = bytearray(npz(a=np.zeros(10), b=np.zeros(10)))
+    for directory in (content.index(b"PK\x01\x02"), content.rindex(b"PK\x01\x02")):
+        content[directory + 24 : directory + 28] = struct.pack("<I", reader.INFLATED_LIMIT // 2 + 1)
+    with pytest.raises(DataError, match="would inflate to 1073741826 bytes"):
         reader.read_npz(bytes(content), "x.npz")
 
 
@@ -159,6 +171,10 @@ def test_archive_of_many_members_is_refused() -> None:
     ("content", "message"),
     [
         (b"no header", "is no NumPy array"),
+        (header(b"(1,"), "is no NumPy array"),
+        (header(b"{[]: 1}"), "is no NumPy array"),
+        (header(b"-" * 9000 + b"1"), "is no NumPy array"),
+        (header(b"{'descr': '|u1', 'fortran_order': False, 'shape': (True,)}") + b"a", r"shape is \(True,\)"),
         (npy(b"\0" * 7, (2,), "<i4"), "has 7 bytes of data"),
         (npy(b"", (1 << 60,), "<i8"), "has 0 bytes of data"),
         (npy(b"\0" * 4, (-1,), "<i4"), r"shape is \(-1,\)"),

@@ -32,6 +32,17 @@ def test_terminal_gets_one_bar_that_grows(monkeypatch: pytest.MonkeyPatch) -> No
         terminal.flush()
         drawn = os.read(reader, 10_000).decode()
     os.close(reader)
-    assert "50%" in drawn
-    assert "100%  loss 1" in drawn
+    assert drawn.count("#" * 24) == 1
+    assert "]  loss 1" in drawn
     assert drawn.count("\n") == 1
+
+
+def test_steps_that_were_done_before_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    with Lines().steps("epoch", 3, done=2) as advance:
+        advance("loss 1")
+    assert capsys.readouterr().err == "epoch 3/3: loss 1\n"
+
+
+def test_warning_says_that_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    Lines().warning("not pushed")
+    assert capsys.readouterr().err == "warning: not pushed\n"

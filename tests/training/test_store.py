@@ -1,7 +1,9 @@
 """Versions appear whole or not at all, each under a number of its own."""
 
 import errno
+import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -12,6 +14,8 @@ import pytest
 
 from training import store
 from training.errors import StoreError
+
+ROOT = Path(__file__).parents[2]
 
 
 def publish(base: Path, content: str = "whole") -> Path:
@@ -116,6 +120,7 @@ def test_leftover_of_a_killed_job_is_removed_by_the_next(tmp_path: Path) -> None
     program = f"""
 import os, pathlib, signal
 from training import store
+
 with store.staging(pathlib.Path({str(tmp_path)!r})) as staged:
     (staged / "saved_model.pb").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -155,3 +160,55 @@ def test_full_disk_on_publishing_is_a_store_error_and_leaves_nothing(
     with pytest.raises(StoreError, match="No space left on device"), store.staging(tmp_path / "m") as staged:
         store.publish(staged, full)
     assert listing(tmp_path) == []
+
+
+def test_job_killed_at_any_line_leaves_the_old_versions_or_the_new_ones_whole(tmp_path: Path) -> None:
+    """And the next job publishes, and removes what the killed one left."""
+    program = [sys.executable, str(Path(__file__).with_name("killed_anywhere.py")), str(tmp_path)]
+    done = subprocess.run(
+        program, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["killed"] > 100
+    assert told["states"] == [[1, 2], [1, 2, 3], [2, 3]]
+    assert told["after"] == [["2", "3"], ["3", "4"]]
+
+
+def test_version_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its files and directories are flushed, then it is renamed, then the names beside it are flushed."""
+    done: list[str] = []
+    flush, rename = os.fsync, os.rename
+
+    def name(path: str) -> str:
+        return re.sub(r"\.staging-\w+", "staged", str(Path(path).relative_to(tmp_path)))
+
+    def fsync(descriptor: int) -> None:
+        done.append(name(str(Path(f"/proc/self/fd/{descriptor}").readlink())))
+        flush(descriptor)
+
+    def moved(source: Path, target: Path) -> None:
+        done.append("rename")
+        rename(source, target)
+
+    base = tmp_path / "store" / "points"
+    with store.staging(base) as staged:
+        (staged / "variables").mkdir()
+        (staged / "variables" / "index").write_text("whole")
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(os, "rename", moved)
+        store.publish(staged, lambda _: None)
+    at = done.index("rename")
+    inside = ("", "/SHA256SUMS", "/variables", "/variables/index")
+    assert set(done[:at]) == {f"store/points/staged{path}" for path in inside}
+    assert done[at + 1 :] == ["store/points"]
+
+
+def test_sums_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
+    path = publish(tmp_path / "points")
+    checked = subprocess.run(
+        ["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=path, capture_output=True, text=True, check=True
+    )
+    assert checked.stdout.splitlines() == ["number: OK", "saved_model.pb: OK"]

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-
 from training import store
+from training.errors import StoreError
+from training.labels import STABLE, labels
 from training.result import FILE
-from wire import messages
 
-CONFIG = "models.config"
-"""The file in the store that `kedge versions` keeps labels in and servers read."""
-LABEL = "stable"
+LABEL = STABLE
 """The label that `kedge versions promote` moves."""
 MISSING = "none"
 NO_SETTINGS = frozenset(
@@ -52,7 +49,7 @@ def find(base: Path) -> Baseline | None:
     published = store.versions(base)
     if not published:
         return None
-    labelled = _labels(base.parent / CONFIG, base.name).get(LABEL)
+    labelled = _labels(base).get(LABEL)
     version = labelled if labelled in published else published[-1]
     document = _document(base / str(version) / "assets.extra" / FILE)
     return Baseline(version, version == labelled, document) if document else None
@@ -83,15 +80,12 @@ def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _labels(path: Path, name: str) -> dict[str, int]:
-    """Return the labels of a model; none where the file is missing or is not for us to read."""
-    config = messages.ModelServerConfig()
+def _labels(base: Path) -> dict[str, int]:
+    """Return the labels of a model; none where they cannot be read, for a report is no reason to stop."""
     try:
-        text_format.Parse(path.read_bytes(), config, descriptor_pool=messages.POOL)
-    except (OSError, text_format.ParseError, UnicodeDecodeError):
+        return labels(base)
+    except StoreError:
         return {}
-    entries = [entry for entry in config.model_config_list.config if entry.name == name]
-    return dict(entries[0].version_labels) if entries else {}
 
 
 def _document(path: Path) -> dict[str, Any] | None:

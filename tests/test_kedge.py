@@ -1,0 +1,66 @@
+"""The command `kedge` itself: what holds for all of its commands."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import kedge
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command under the group, with the words that call it."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        else:
+            yield (*path, name), command
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), [pytest.param(*row, id=" ".join(row[0])) for row in commands(kedge.root)]
+)
+def test_every_option_is_read_from_the_environment_by_its_own_name(
+    path: tuple[str, ...], command: click.Command
+) -> None:
+    for option in command.params:
+        if isinstance(option, click.Option):
+            name = "_".join(("KEDGE", *path, max(option.opts, key=len).lstrip("-")))
+            names = option.envvar if isinstance(option.envvar, list) else [option.envvar]
+            assert name.replace("-", "_").upper() in names
+
+
+def test_json_is_asked_for_in_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "mnist" / "1").mkdir(parents=True)
+    (tmp_path / "mnist" / "1" / "saved_model.pb").touch()
+    environment = {"KEDGE_VERSIONS_LIST_JSON": "1", "KEDGE_VERSIONS_LIST_MODEL_STORE": str(tmp_path)}
+    result = CliRunner().invoke(kedge.root, ["versions", "list", "mnist"], env=environment)
+    assert result.stdout.startswith('{"model": "mnist"'), result.output
+
+
+def test_command_whose_reader_has_gone_is_done() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "kedge", "predict", "--help"],
+        cwd=ROOT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_next_steps_can_be_copied_where_the_store_has_a_space_in_its_path() -> None:
+    assert "--model_store_root='a store'" in kedge._next_steps(Path("a store"))

@@ -1,0 +1,159 @@
+"""A fit that is ended goes on from its checkpoint, and ends as if nothing had been."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models import catalogue
+from models.model import Model
+from training import fit as fitting
+from training import job
+from training.checkpoint import CheckpointFile, identity
+from training.errors import DataError, PreemptedError
+from training.fit import Pause, Paused
+from training.job import JobOptions
+from training.phases import Fitted, fit_network, unfitted
+from training.preemption import Preemption
+from training.progress import Silent
+
+
+def file_of(model: Model, store: Path, seed: int = 0) -> CheckpointFile:
+    splits = model.dataset.sample(0)
+    return CheckpointFile.of(store / model.name, identity(model, unfitted(model, seed), splits.train, seed))
+
+
+def fit_paused_at_every(model: Model, file: CheckpointFile) -> tuple[Fitted, int]:
+    """Fit, ended at the second look of every run, each going on from the file that the last one left."""
+    splits, pauses = model.dataset.sample(0), 0
+    while True:
+        paused = partial(next, iter([False, True]), False)
+        try:
+            fitted = fit_network(model, splits, 0, Silent(), start=file.read(), paused=paused)
+        except Paused as stop:
+            pauses += 1
+            file.write(stop.pause)
+        else:
+            return fitted, pauses
+
+
+def dropout(hidden: tuple[int, ...]) -> Any:
+    """A network whose fit draws random numbers, with an optimizer that counts."""
+    import keras
+
+    layers = [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(3, "softmax")]
+    return keras.Sequential([keras.Input((3,)), *layers])
+
+
+@pytest.mark.parametrize("kind", ["rmsprop", "two phases", "dropout and adam", "imdb"])
+def test_fit_that_is_paused_over_and_over_ends_in_the_same_weights_and_history(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(fitting, "BATCHES_IN_A_CALL", 8)
+    kinds = {
+        "rmsprop": model,
+        "two phases": replace(model, recipe=model.recipe.changed(validation=60, epochs=4)),
+        "dropout and adam": replace(model, build=dropout, recipe=model.recipe.changed(optimizer="adam")),
+        "imdb": (imdb := catalogue.find("imdb")) and replace(imdb, recipe=imdb.recipe.changed(epochs=2)),
+    }
+    chosen = kinds[kind]
+    whole = fit_network(chosen, chosen.dataset.sample(0), 0, Silent())
+    pieces, pauses = fit_paused_at_every(chosen, file_of(chosen, tmp_path))
+    assert pauses >= (3 if kind == "imdb" else 6)
+    assert pieces.history == whole.history
+    assert pieces.epochs == whole.epochs
+    assert all(map(np.array_equal, pieces.network.get_weights(), whole.network.get_weights()))
+
+
+def test_job_told_to_end_leaves_a_checkpoint_and_no_version(
+    model: Model, tmp_path: Path, listing: Callable[[Path], list[str]]
+) -> None:
+    preemption = Preemption()
+    preemption.requested = True
+    options = JobOptions(model=model, model_store=tmp_path, sample=True)
+    with pytest.raises(PreemptedError, match="the same command goes on from there") as caught:
+        job.train(options, None, preemption)
+    assert caught.value.exit_code == 143
+    assert listing(tmp_path) == [".checkpoints", ".checkpoints/points.npz"]
+    assert job.train(options).version == 1
+    assert listing(tmp_path / ".checkpoints") == [], "a job that has ended leaves none"
+
+
+@pytest.fixture
+def paused(model: Model, tmp_path: Path) -> CheckpointFile:
+    """The file of a job that was told to end."""
+    file = file_of(model, tmp_path)
+    with pytest.raises(Paused) as caught:
+        fit_network(model, model.dataset.sample(0), 0, Silent(), paused=lambda: True)
+    file.write(caught.value.pause)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda model: {"seed": 3}, "seed is 0 there and 3 here"),
+        (lambda model: {"model": replace(model, recipe=model.recipe.changed(epochs=9))}, "epochs is 3 there"),
+        (lambda model: {"model": replace(model, build=dropout)}, "network is"),
+        (
+            lambda model: {
+                "model": replace(model, dataset=replace(model.dataset, sample=lambda _: other(model)))
+            },
+            "data is",
+        ),
+    ],
+)
+def test_checkpoint_of_another_job_is_refused_and_left(
+    model: Model, paused: CheckpointFile, tmp_path: Path, change: Callable[[Model], Any], message: str
+) -> None:
+    options = replace(JobOptions(model=model, model_store=tmp_path, sample=True), **change(model))
+    with pytest.raises(DataError, match=f"is of another job .*{message}.*--no-resume") as caught:
+        job.train(options)
+    assert caught.value.exit_code == 3
+    assert "\n" not in str(caught.value)
+    assert paused.path.is_file()
+    assert job.train(replace(options, resume=False)).version == 1
+    assert not paused.path.exists()
+
+
+def other(model: Model) -> Any:
+    return model.dataset.sample(1)
+
+
+def test_gate_s_numbers_do_not_make_another_job(model: Model, paused: CheckpointFile, tmp_path: Path) -> None:
+    options = JobOptions(model=model, model_store=tmp_path, sample=True, min_accuracy=0.1)
+    assert job.train(replace(options, model=replace(model, recipe=model.recipe.changed(min_accuracy=0.2))))
+
+
+@pytest.mark.parametrize("spoil", [lambda content: content[:100], lambda _: b"", lambda _: b"PK\x03\x04"])
+def test_damaged_checkpoint_is_refused(paused: CheckpointFile, spoil: Callable[[bytes], bytes]) -> None:
+    paused.path.write_bytes(spoil(paused.path.read_bytes()))
+    with pytest.raises(DataError, match=r"is damaged .*--no-resume"):
+        paused.read()
+
+
+def test_checkpoint_replaces_the_one_before_whole(
+    paused: CheckpointFile, monkeypatch: pytest.MonkeyPatch, listing: Callable[[Path], list[str]]
+) -> None:
+    before = paused.path.read_bytes()
+
+    def fail(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(KeyboardInterrupt):
+        paused.write(Pause(weights=(np.zeros(3),)))
+    assert paused.path.read_bytes() == before
+    assert listing(paused.path.parent) == ["points.npz"]
+
+
+def test_checkpoint_says_what_it_is_of_and_runs_no_code(paused: CheckpointFile) -> None:
+    with np.load(paused.path, allow_pickle=False) as arrays:
+        about = json.loads(arrays["about"].tobytes())
+    assert about["identity"]["model"] == "points"
+    assert set(about["identity"]["libraries"]) == {"tensorflow", "keras"}

@@ -1,0 +1,47 @@
+"""SIGTERM: what a job does when its machine is wanted for something else."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+TERMINATED = 143
+
+
+class Preemption:
+    """Ends the process on SIGTERM as an exception does; while that is deferred it only notes the wish.
+
+    `requested` is whether SIGTERM came. What defers it must look at that every few seconds.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._deferred = False
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle SIGTERM while this runs."""
+        before = signal.signal(signal.SIGTERM, self._notice)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let what runs inside end by itself; the process ends after it where it has not."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+        if self.requested:
+            sys.exit(TERMINATED)
+
+    def _notice(self, _number: int, _frame: FrameType | None) -> None:
+        self.requested = True
+        if not self._deferred:
+            sys.exit(TERMINATED)
