@@ -68,9 +68,14 @@ def in_container(environment: Mapping[str, str]) -> bool:
 
 @contextmanager
 def telling_how_it_ends(progress: Progress) -> Iterator[None]:
-    """Write the error that ends a job into a JSON log, and exit with its code; `kedge` tells it as text."""
+    """Write the error that ends a job into a JSON log, and exit with its code; `kedge` tells it as text.
+
+    A missing distribution is left to `kedge`, which knows the extra that brings it.
+    """
     try:
         yield
+    except ModuleNotFoundError:
+        raise
     except (Exception, KeyboardInterrupt) as error:
         if not isinstance(progress, JsonLines):
             raise

@@ -204,7 +204,8 @@ def test_deadline_of_a_call_reaches_the_server(grpc_stub: Stub, connecting: Conn
     exchanges.answer_status(grpc_stub, "mnist", [])
     with connecting(grpc_stub.url) as client:
         client.status("mnist", timeout=30)
-    assert 0 < grpc_stub.times_left[0] <= 30
+    # gRPC sends a deadline in few digits, rounded up.
+    assert 0 < grpc_stub.times_left[0] < 31
 
 
 def test_time_spent_counts_for_all_tries(stub: Stub, connecting: Connecting) -> None:

@@ -98,8 +98,9 @@ def test_command_asks_a_server(base_python: Path, server: embedded.Server) -> No
     assert '"positive"' in done.stdout
 
 
-def test_command_that_needs_an_extra_names_it(base_python: Path) -> None:
-    done = run(base_python, "-m", "kedge", "train", "mnist", "--sample")
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_command_that_needs_an_extra_names_it(base_python: Path, log_format: str) -> None:
+    done = run(base_python, "-m", "kedge", "train", "mnist", "--sample", "--log-format", log_format)
     assert done.returncode == 2
     assert "pip install 'kedge[training]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
