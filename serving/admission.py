@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from serving import errors, memory
 from serving.errors import Refusal
@@ -16,11 +15,23 @@ NEWEST = 0.25
 
 
 class Admitted:
-    """A request that was let in, and the bytes of its body that count against the limit."""
+    """A request that was let in, under way until it is left, and the bytes of its body that count."""
 
-    def __init__(self, admission: "Admission") -> None:
+    __slots__ = ("_admission", "_bytes", "_transport")
+
+    def __init__(self, admission: "Admission", transport: str) -> None:
         self._admission = admission
+        self._transport = transport
         self._bytes = 0
+
+    def __enter__(self) -> "Admitted":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._admission.bytes_in_flight -= self._bytes
+        self._admission.left(self._transport)
 
     def expect_message(self) -> None:
         """Reserve what a message is likely to take that is about to be read. StatusError (UNAVAILABLE)."""
@@ -44,11 +55,6 @@ class Admitted:
         self._admission.usual_bytes += NEWEST * (size - self._admission.usual_bytes)
         self.hold(size)
 
-    def leave(self) -> None:
-        """Give back what is counted."""
-        self._admission.bytes_in_flight -= self._bytes
-        self._bytes = 0
-
 
 class Admission:
     """Counts the requests under way by transport, and the bytes of their bodies; turns away what is too much.
@@ -67,27 +73,23 @@ class Admission:
         self._max_requests = max_requests
         self._max_bytes = max_bytes or memory.for_bodies()
         self._idle = asyncio.Event()
-        self._idle.set()
 
-    @contextmanager
-    def request(self, transport: str) -> Iterator[Admitted]:
-        """Be under way inside; StatusError (UNAVAILABLE) while draining, or when too many are."""
+    def request(self, transport: str) -> Admitted:
+        """Be under way until the result is left; StatusError (UNAVAILABLE): draining, or too many are."""
         if self.draining:
             raise errors.draining()
         if self._max_requests and sum(self.in_flight.values()) >= self._max_requests:
             raise _refusal(
                 "requests", f"The server has {self._max_requests} requests under way; try again later"
             )
-        admitted = Admitted(self)
         self.in_flight[transport] += 1
-        self._idle.clear()
-        try:
-            yield admitted
-        finally:
-            admitted.leave()
-            self.in_flight[transport] -= 1
-            if not any(self.in_flight.values()):
-                self._idle.set()
+        return Admitted(self, transport)
+
+    def left(self, transport: str) -> None:
+        """A request that was let in is no longer under way."""
+        self.in_flight[transport] -= 1
+        if self.draining and not any(self.in_flight.values()):
+            self._idle.set()
 
     def change(self, before: int, after: int) -> None:
         """A request counts `after` bytes instead of `before`; StatusError (UNAVAILABLE)."""
@@ -105,6 +107,8 @@ class Admission:
     async def drain(self, seconds: float) -> bool:
         """Turn new requests away, and wait for those under way; False when some are left at the end."""
         self.draining = True
+        if not any(self.in_flight.values()):
+            return True
         try:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()

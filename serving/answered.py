@@ -1,14 +1,13 @@
 """What the fronts tell of each request once it has been answered, to whoever is asked to watch."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from serving.inference import Call
 from wire.errors import Code, StatusError
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """A request with its answer: by "grpc" or "rest", for which API and call, when, and with which code.
 
     `started` and `ended` are times of `time.monotonic`. `error` is None where the code is OK or the client
@@ -24,8 +23,7 @@ class Answered:
     error: StatusError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Where a request came from: read only by who needs it, as neither comes for nothing.
 
     `headers` gives the HTTP headers or gRPC metadata, their names in lower case; `address` the client's.

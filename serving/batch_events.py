@@ -1,11 +1,9 @@
 """What the batcher tells of its runs, for the metrics."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True)
-class BatchEvent:
+class BatchEvent(NamedTuple):
     """One run of a model, for the metrics.
 
     `model` is the name given with the requests, `pool` the thread pool's of the parameters ("" without any).
@@ -32,15 +30,9 @@ class Observer(Protocol):
     def batch_ran(self, event: BatchEvent) -> None:
         """A run has ended, well or not."""
 
-    def waiting_changed(self, requests: int) -> None:
-        """This many requests wait now, over all models."""
-
 
 class Unobserved:
     """An observer that looks away."""
 
     def batch_ran(self, event: BatchEvent) -> None:
-        """Look away."""
-
-    def waiting_changed(self, requests: int) -> None:
         """Look away."""

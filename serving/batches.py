@@ -5,8 +5,7 @@ Everything here is on plain arrays and knows neither queues nor threads of the s
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,7 @@ Outputs = dict[str, Array]
 Outcome = Outputs | StatusError
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """Rows of a checked request that run in one batch, all of them unless it was split.
 
     `deadline` is a time of `time.monotonic`, None for none.
@@ -32,8 +30,7 @@ class Piece:
     deadline: float | None = None
 
 
-@dataclass(frozen=True)
-class Ran:
+class Ran(NamedTuple):
     """What a batch came to: an outcome a piece in order, the rows added, and the seconds it took.
 
     `joinable` is False when the outputs showed that the signature's rows are not independent tensors.

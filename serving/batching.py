@@ -1,7 +1,8 @@
 """Requests that wait together run together: the scheduler between the event loop and the models' threads.
 
-By default batches form adaptively: a request runs at once while its model has a thread free, and those that
-come meanwhile go together as soon as one is. With TensorFlow Serving's BatchingParameters its rules hold.
+By default batches form adaptively: a request runs as soon as its model has a thread free, together with
+those that wait, too, and with those that the event loop had before it already. With TensorFlow Serving's
+BatchingParameters its rules hold.
 Two rules are better kept here: a bad request fails alone, and an answer does not depend on the batching.
 """
 
@@ -12,8 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -21,7 +21,16 @@ from serving import batches, errors
 from serving.batch_events import BatchEvent, Observer, Unobserved
 from serving.batch_queue import Batch, Entry, Queue, Task
 from serving.batches import Outputs, Ran
-from serving.batching_parameters import ADAPTIVE, ADAPTIVE_THREADS, ALONE, BatchingParameters, Rules, rules_of
+from serving.batching_parameters import (
+    ADAPTIVE,
+    ADAPTIVE_LONG,
+    ADAPTIVE_THREADS,
+    ALONE,
+    LONG_RUN_SECONDS,
+    BatchingParameters,
+    Rules,
+    rules_of,
+)
 from serving.servable import Request, Servable
 from serving.timing import Timing
 from wire.errors import Code, StatusError
@@ -34,10 +43,16 @@ _log = logging.getLogger(__name__)
 
 # The requests that may wait in all queues together.
 MAX_WAITING = 4096
+# What a run is given beyond its deadline to tell of it itself, before the answer goes out without it.
+LATENESS = 0.1
+# A batch is made once the event loop has gone round so often without another request, or after so many
+# seconds: those that have arrived already, but are still on their way through the transport, run in it. A
+# round takes microseconds where there are none.
+QUIET_ROUNDS = 4
+GATHERING_SECONDS = 0.002
 
 
-@dataclass(frozen=True, eq=False)
-class _Run:
+class _Run(NamedTuple):
     """A batch that was given to a thread, and when (`time.monotonic`)."""
 
     key: Hashable
@@ -74,8 +89,10 @@ class Batcher:
         # In the order in which they are looked at: a queue that was served goes to the end.
         self._queues: dict[Hashable, Queue] = {}
         self._waiting = 0
-        # Signatures and outputs that turned out, when run, to have no batch dimension.
-        self._unjoinable: weakref.WeakKeyDictionary[Servable, set[Hashable]] = weakref.WeakKeyDictionary()
+        self._enqueued = 0
+        self._gathering = False
+        # By signature and outputs. What turns out, when run, to have no batch dimension runs alone from then.
+        self._rules: weakref.WeakKeyDictionary[Servable, dict[Hashable, Rules]] = weakref.WeakKeyDictionary()
 
     async def run(
         self,
@@ -96,17 +113,24 @@ class Batcher:
         many wait; when the deadline passes before the run RESOURCE_EXHAUSTED with batching parameters, else
         DEADLINE_EXCEEDED.
         """
-        loop = asyncio.get_running_loop()
-        if deadline is not None and deadline <= self._clock():
+        loop, now = asyncio.get_running_loop(), self._clock()
+        if deadline is not None and deadline <= now:
             raise self._expired()
         request = servable.check(signature_name, inputs, outputs)
-        task = Task(loop.create_future(), deadline, self._clock(), timing=timing or Timing())
-        task.timing.queued = task.queued
+        task = Task(loop.create_future(), deadline, now, timing or Timing())
+        task.timing.queued = now
         self._enqueue(loop, servable, (model, version), request, task)
-        self._dispatch(loop)
-        if task.started or task.future.done():
+        if self._free > 0 and not self._gathering:
+            self._gathering = True
+            loop.call_soon(self._gather, loop, now + GATHERING_SECONDS)
+        timer = loop.call_later(deadline - now, self._expire, loop, task) if deadline is not None else None
+        try:
             return await task.future
-        return await self._wait(loop, task)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if not task.started:
+                self._waiting -= 1
 
     def close(self) -> None:
         """Answer whoever waits with UNAVAILABLE; runs under way end as they will."""
@@ -115,20 +139,6 @@ class Batcher:
                 entry.task.fail(StatusError(Code.UNAVAILABLE, "The server is shutting down"))
             queue.waiting.clear()
         self._threads.shutdown(wait=False)
-
-    async def _wait(self, loop: asyncio.AbstractEventLoop, task: Task) -> Outputs:
-        """Await a task that found no thread free."""
-        task.waiting = True
-        self._count(1)
-        timer = None
-        if task.deadline is not None:
-            timer = loop.call_later(task.deadline - task.queued, self._expire, task)
-        try:
-            return await task.future
-        finally:
-            if timer is not None:
-                timer.cancel()
-            self._leave(task)
 
     def _enqueue(
         self,
@@ -141,8 +151,8 @@ class Batcher:
         if self._waiting >= MAX_WAITING:
             raise errors.queue_full()
         rows = batches.rows(request)
-        found = self._rules(servable, request) if rows is not None else ALONE
-        if found is ADAPTIVE and (rows or 0) >= ADAPTIVE.rows:
+        found = self._rules_of(servable, request) if rows is not None else ALONE
+        if found.adaptive and (rows or 0) >= found.rows:
             found = ALONE
         key: tuple[Hashable, ...] = (servable, request.signature_name, request.outputs)
         if found is not ALONE:
@@ -154,14 +164,31 @@ class Batcher:
         for batch in queue.add(request, task):
             if not batch.due:
                 loop.call_later(found.seconds, self._make_due, loop, batch)
+        self._waiting += 1
+        self._enqueued += 1
 
-    def _rules(self, servable: Servable, request: Request) -> Rules:
-        if (request.signature_name, request.outputs) in self._unjoinable.get(servable, ()):
-            return ALONE
+    def _rules_of(self, servable: Servable, request: Request) -> Rules:
+        known = self._rules.setdefault(servable, {})
+        names = (request.signature_name, request.outputs)
+        found = known.get(names)
+        if found is None:
+            found = known[names] = self._new_rules(servable, request)
+        return found
+
+    def _new_rules(self, servable: Servable, request: Request) -> Rules:
         parameters = servable.batching if self._per_model else self._parameters
         if isinstance(parameters, BatchingParameters):
             return rules_of(parameters)
         return ADAPTIVE if self._parameters is None and _rows_are_free(servable, request) else ALONE
+
+    def _gather(self, loop: asyncio.AbstractEventLoop, until: float, seen: int = 0, quiet: int = 0) -> None:
+        """Give batches to free threads when no more requests come, or the time has come."""
+        quiet = quiet + 1 if self._enqueued == seen else 0
+        if quiet < QUIET_ROUNDS and self._clock() < until:
+            loop.call_soon(self._gather, loop, until, self._enqueued, quiet)
+            return
+        self._gathering = False
+        self._dispatch(loop)
 
     def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give batches to free threads, queue after queue."""
@@ -184,9 +211,10 @@ class Batcher:
         self._free -= 1
         queue.running += 1
         for entry in entries:
-            entry.task.started = True
-            entry.task.timing.started = entry.task.timing.started or now
-            self._leave(entry.task)
+            if not entry.task.started:
+                entry.task.started = True
+                entry.task.timing.started = now
+                self._waiting -= 1
         self._threads.submit(self._execute, loop, _Run(key, queue, entries, now))
 
     def _execute(self, loop: asyncio.AbstractEventLoop, run: _Run) -> None:
@@ -210,38 +238,41 @@ class Batcher:
         self._free += 1
         queue.running -= 1
         if not ran.joinable:
-            request = run.entries[0].piece.request
-            names = self._unjoinable.setdefault(queue.servable, set())
-            names.add((request.signature_name, request.outputs))
+            self._settle(run, ALONE)
+        elif queue.rules.adaptive:
+            queue.rules = ADAPTIVE_LONG if ran.seconds > LONG_RUN_SECONDS else ADAPTIVE
+            self._settle(run, queue.rules)
         now, event = self._clock(), _event(self._pool, run, ran)
         for entry, outcome in zip(run.entries, ran.outcomes, strict=True):
             timing = entry.task.timing
             timing.ended, timing.requests, timing.rows = now, len(run.entries), event.rows
-            entry.task.finish_piece(entry.index, outcome)
+            entry.task.finish_piece(entry.place, outcome)
         if not queue.waiting and not queue.running:
             self._queues.pop(run.key, None)
         self._observer.batch_ran(event)
         self._dispatch(loop)
 
+    def _settle(self, run: _Run, rules: Rules) -> None:
+        """Have these rules for further requests like those of a run."""
+        request = run.entries[0].piece.request
+        self._rules.setdefault(run.queue.servable, {})[request.signature_name, request.outputs] = rules
+
     def _make_due(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> None:
         batch.due = True
         self._dispatch(loop)
 
-    def _expire(self, task: Task) -> None:
-        if task.waiting:
+    def _expire(self, loop: asyncio.AbstractEventLoop, task: Task) -> None:
+        """The deadline has come: nobody waits for a run that has not begun; one that has may yet tell of it.
+
+        An operation that does not look at its deadline is left to go on in its thread.
+        """
+        if task.started:
+            loop.call_later(LATENESS, task.fail, errors.timed_out())
+        else:
             task.fail(self._expired())
 
     def _expired(self) -> StatusError:
         return errors.expired_in_queue() if self._parameters is None else errors.timed_out_in_queue()
-
-    def _leave(self, task: Task) -> None:
-        if task.waiting:
-            task.waiting = False
-            self._count(-1)
-
-    def _count(self, change: int) -> None:
-        self._waiting += change
-        self._observer.waiting_changed(self._waiting)
 
 
 def _event(pool: str, run: _Run, ran: Ran) -> BatchEvent:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from serving import errors
 
 CPUS = os.cpu_count() or 1
-# Without parameters: the most rows of a batch of several requests, and the threads for all models and for one
-# signature of one version.
+# Without parameters: the most rows of a batch of several requests, and the threads for all models.
 ADAPTIVE_ROWS = 128
 ADAPTIVE_THREADS = 8 * CPUS
-ADAPTIVE_THREADS_PER_QUEUE = CPUS
+# Runs that take longer are given several threads.
+LONG_RUN_SECONDS = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,8 @@ class Rules:
     """How the requests of one queue form batches.
 
     A batch has at most `rows` rows, waits at most `seconds` for more, and `threads` of them run at once;
-    `batches` may wait. `request_rows` is the most that one request may have, None for any.
+    `batches` may wait. `request_rows` is the most that one request may have, None for any. `adaptive` rules
+    change with how long the runs take.
     """
 
     rows: int
@@ -75,6 +76,7 @@ class Rules:
     splits: bool = False
     pads_inner: bool = False
     sizes: tuple[int, ...] = ()
+    adaptive: bool = False
 
     def padded(self, rows: int) -> int | None:
         """The size that a batch of these rows is padded to, or None for its own."""
@@ -82,8 +84,10 @@ class Rules:
 
 
 # A batch of one request each: for what cannot be joined.
-ALONE = Rules(rows=1, threads=ADAPTIVE_THREADS_PER_QUEUE)
-ADAPTIVE = Rules(rows=ADAPTIVE_ROWS, threads=ADAPTIVE_THREADS_PER_QUEUE)
+ALONE = Rules(rows=1, threads=CPUS)
+# Short runs have one thread: a second would wait for Python's lock more than it runs, and halve the batches.
+ADAPTIVE = Rules(rows=ADAPTIVE_ROWS, threads=1, adaptive=True)
+ADAPTIVE_LONG = Rules(rows=ADAPTIVE_ROWS, threads=CPUS, adaptive=True)
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """TensorFlow Serving's messages from and to what the core works on."""
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -18,17 +19,23 @@ from serving.example_signatures import Classification
 from serving.inference import METADATA_FIELD, Call, ModelSpec, Reader
 from serving.servable import SignatureInfo
 from serving.states import VersionStatus
+from wire import wire_format
 from wire.errors import StatusError
-from wire.tensors import fill, to_array
+from wire.tensors import encode, fill, to_array
 
 Array = NDArray[Any]
+
+
+# The fields of a PredictResponse, and those of an entry in the map of its outputs.
+_OUTPUTS = 1
+_KEY, _VALUE = 1, 2
 
 
 class Tensors(Mapping[str, Array]):
     """The inputs of a PredictRequest, each decoded when it is looked at: once their names are found right."""
 
     def __init__(self, protos: Mapping[str, Any]) -> None:
-        self._protos = protos
+        self._protos = dict(protos)
 
     def __getitem__(self, alias: str) -> Array:
         if alias not in self._protos:
@@ -51,11 +58,11 @@ class Tensors(Mapping[str, Array]):
         return sum(proto.ByteSize() for proto in self._protos.values())
 
 
-def tensor_reader(protos: Mapping[str, Any]) -> Reader:
-    """A reader of the inputs of a PredictRequest."""
+def reader(inputs: Mapping[str, Array]) -> Reader:
+    """A reader of inputs that are there."""
 
     async def read(_: SignatureInfo) -> Mapping[str, Array]:
-        return Tensors(protos)
+        return inputs
 
     return read
 
@@ -82,6 +89,33 @@ def serialized_examples(message: Any) -> list[bytes]:
         context = given.context.SerializeToString()
         return [context + example.SerializeToString() for example in given.examples]
     return [example.SerializeToString() for example in message.example_list.examples]
+
+
+def predict_answer(call: Call, outputs: Mapping[str, Array], *, as_content: bool) -> bytes:
+    """A PredictResponse in wire format: what `predict_response` makes, serialized, but without a message."""
+    parts: list[bytes] = []
+    for alias, array in outputs.items():
+        head, elements = encode(array, as_content=as_content)
+        parts += (_output_head(alias, head, len(elements)), elements)
+    parts.append(_answered_by(call.spec.name, call.version or 0, call.signature_name))
+    return b"".join(parts)
+
+
+@functools.lru_cache(maxsize=1024)
+def _output_head(alias: str, tensor: bytes, size: int) -> bytes:
+    """What comes before the last `size` bytes of an output, whose tensor begins so, in a PredictResponse."""
+    key = wire_format.field(_KEY, alias.encode())
+    value = wire_format.head(_VALUE, len(tensor) + size) + tensor
+    return wire_format.head(_OUTPUTS, len(key) + len(value) + size) + key + value
+
+
+@functools.lru_cache(maxsize=1024)
+def _answered_by(name: str, version: int, signature_name: str) -> bytes:
+    """A PredictResponse that has its ModelSpec only, in wire format."""
+    response = predict_pb2.PredictResponse()
+    answered_by(response.model_spec, Call(ModelSpec(name), version=version, signature_name=signature_name))
+    serialized: bytes = response.SerializeToString()
+    return serialized
 
 
 def predict_response(call: Call, outputs: Mapping[str, Array], *, as_content: bool) -> Any:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -25,12 +25,16 @@ from serving import errors, grpc_codec
 from serving.admission import Admission, Admitted
 from serving.answered import Answered, Caller, Watcher
 from serving.config_files import model_configs
+from serving.grpc_codec import Array, Tensors
 from serving.inference import Call, Inference, ModelSpec, Task
 from serving.metrics import Metrics
+from serving.patience import Patience
+from serving.predict_layouts import Layouts
 from wire.errors import Code, StatusError
 
 _log = logging.getLogger(__name__)
 
+MAX_MESSAGE_BYTES = 2**31 - 1
 MAX_ERROR_BYTES = 1024
 TRUNCATED = "...TRUNCATED"
 PREDICTION_SERVICE = prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name
@@ -46,22 +50,29 @@ _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 class Received:
     """A request's message, when it must be answered (a time of `time.monotonic`, or None), and its call."""
 
-    message: Any
     deadline: float | None
     context: Any
+    body: bytes = b""
     call: Call = field(default_factory=lambda: Call(ModelSpec("")))
 
     def caller(self) -> Caller:
         """Where it came from."""
         return Caller(lambda: dict(self.context.invocation_metadata() or ()), self.context.peer)
 
-    def called(self) -> Call:
-        """The call that the message's model_spec makes; StatusError where it has none."""
-        self.call = Call(grpc_codec.model_spec(self.message), self.deadline, transport="grpc")
+    def parsed(self, kind: Any) -> Any:
+        """The message, of this kind; StatusError where it is none."""
+        try:
+            return kind.FromString(self.body)
+        except DecodeError as error:
+            raise StatusError(Code.INTERNAL, "Unable to parse request") from error
+
+    def called(self, spec: ModelSpec) -> Call:
+        """The call that the message makes."""
+        self.call = Call(spec, self.deadline, transport="grpc")
         return self.call
 
 
-Answer = Callable[[Received], Awaitable[Any]]
+Answer = Callable[[Received], Awaitable[bytes]]
 Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
 
 
@@ -83,37 +94,31 @@ class GrpcFront:
         self._admission = admission
         self._as_content = as_content
         self._read_timeout = read_timeout
+        self._patience = Patience(read_timeout)
         self._watchers = watchers
+        self._layouts = Layouts()
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         """What a grpc.aio server is given. Messages are parsed here: a bad one is an answer, not a fault."""
         prediction = {
-            "Predict": self._method("Predict", predict_pb2.PredictRequest, self._predict),
-            "Classify": self._method("Classify", classification_pb2.ClassificationRequest, self._classify),
-            "Regress": self._method("Regress", regression_pb2.RegressionRequest, self._regress),
-            "MultiInference": self._method(
-                "MultiInference", inference_pb2.MultiInferenceRequest, self._multi_inference
-            ),
-            "GetModelMetadata": self._method(
-                "GetModelMetadata", get_model_metadata_pb2.GetModelMetadataRequest, self._metadata
-            ),
+            "Predict": self._method("Predict", self._predict),
+            "Classify": self._method("Classify", self._classify),
+            "Regress": self._method("Regress", self._regress),
+            "MultiInference": self._method("MultiInference", self._multi_inference),
+            "GetModelMetadata": self._method("GetModelMetadata", self._metadata),
         }
         model = {
-            "GetModelStatus": self._method(
-                "GetModelStatus", get_model_status_pb2.GetModelStatusRequest, self._status
-            ),
-            "HandleReloadConfigRequest": self._method(
-                "HandleReloadConfigRequest", model_management_pb2.ReloadConfigRequest, self._reload
-            ),
+            "GetModelStatus": self._method("GetModelStatus", self._status),
+            "HandleReloadConfigRequest": self._method("HandleReloadConfigRequest", self._reload),
         }
         return [
             grpc.method_handlers_generic_handler(PREDICTION_SERVICE, prediction),
             grpc.method_handlers_generic_handler(MODEL_SERVICE, model),
         ]
 
-    def _method(self, api: str, kind: Any, answer: Answer) -> "grpc.RpcMethodHandler[bytes, bytes]":
+    def _method(self, api: str, answer: Answer) -> "grpc.RpcMethodHandler[bytes, bytes]":
         async def serve(_: Any, context: Context) -> bytes:
-            received = Received(kind(), _deadline(context), context)
+            received = Received(_deadline(context), context)
             try:
                 return await self._answered(api, received, context, answer)
             except StatusError as error:
@@ -132,8 +137,8 @@ class GrpcFront:
         started, code, failure = time.monotonic(), Code.CANCELLED, None
         try:
             with self._admission.request("grpc") as admitted:
-                _parse(received.message, await self._body(context, admitted))
-                response = _serialized(await answer(received))
+                received.body = await self._body(context, admitted)
+                response = await answer(received)
             code = Code.OK
             return response
         except StatusError as error:
@@ -154,8 +159,7 @@ class GrpcFront:
         """Read a request's message; StatusError: too many requests take memory, or it does not come."""
         admitted.expect_message()
         try:
-            async with asyncio.timeout(self._read_timeout):
-                body = await context.read()
+            body = await self._patience.wait(context.read())
         except TimeoutError:
             message = f"The request's message did not come in {self._read_timeout:g} s"
             raise errors.Refusal("slow", Code.DEADLINE_EXCEEDED, message) from None
@@ -164,24 +168,35 @@ class GrpcFront:
         admitted.received(len(body))
         return body
 
-    async def _predict(self, received: Received) -> Any:
-        request, call = received.message, received.called()
-        read = grpc_codec.tensor_reader(request.inputs)
-        outputs = await self._inference.predict(call, read, tuple(request.output_filter))
-        return grpc_codec.predict_response(call, outputs, as_content=self._as_content)
+    async def _predict(self, received: Received) -> bytes:
+        layout = self._layouts.find(received.body)
+        if layout is not None:
+            spec, outputs = layout.spec, layout.output_filter
+            inputs: Mapping[str, Array] = {layout.alias: layout.tensor(received.body)}
+        else:
+            request = received.parsed(predict_pb2.PredictRequest)
+            spec, outputs = grpc_codec.model_spec(request), tuple(request.output_filter)
+            inputs = Tensors(request.inputs)
+        call = received.called(spec)
+        answer = await self._inference.predict(call, grpc_codec.reader(inputs), outputs)
+        if layout is None:
+            self._layouts.learn(received.body, spec, inputs, outputs)
+        return _of_size(grpc_codec.predict_answer(call, answer, as_content=self._as_content))
 
-    async def _classify(self, received: Received) -> Any:
-        call = received.called()
-        examples = grpc_codec.serialized_examples(received.message.input)
-        return grpc_codec.classify_response(call, await self._inference.classify(call, examples))
+    async def _classify(self, received: Received) -> bytes:
+        request = received.parsed(classification_pb2.ClassificationRequest)
+        call = received.called(grpc_codec.model_spec(request))
+        examples = grpc_codec.serialized_examples(request.input)
+        return _serialized(grpc_codec.classify_response(call, await self._inference.classify(call, examples)))
 
-    async def _regress(self, received: Received) -> Any:
-        call = received.called()
-        examples = grpc_codec.serialized_examples(received.message.input)
-        return grpc_codec.regress_response(call, await self._inference.regress(call, examples))
+    async def _regress(self, received: Received) -> bytes:
+        request = received.parsed(regression_pb2.RegressionRequest)
+        call = received.called(grpc_codec.model_spec(request))
+        examples = grpc_codec.serialized_examples(request.input)
+        return _serialized(grpc_codec.regress_response(call, await self._inference.regress(call, examples)))
 
-    async def _multi_inference(self, received: Received) -> Any:
-        request = received.message
+    async def _multi_inference(self, received: Received) -> bytes:
+        request = received.parsed(inference_pb2.MultiInferenceRequest)
         tasks = [
             Task(Call(_spec_of_task(task), received.deadline, transport="grpc"), task.method_name)
             for task in request.tasks
@@ -190,19 +205,22 @@ class GrpcFront:
             received.call = tasks[0].call
         examples = grpc_codec.serialized_examples(request.input)
         results = await self._inference.multi_inference(tasks, examples)
-        return grpc_codec.multi_inference_response([task.call for task in tasks], results)
+        return _serialized(grpc_codec.multi_inference_response([task.call for task in tasks], results))
 
-    async def _metadata(self, received: Received) -> Any:
-        call = received.called()
-        signatures = self._inference.metadata(call, tuple(received.message.metadata_field))
-        return grpc_codec.metadata_response(call, signatures)
+    async def _metadata(self, received: Received) -> bytes:
+        request = received.parsed(get_model_metadata_pb2.GetModelMetadataRequest)
+        call = received.called(grpc_codec.model_spec(request))
+        signatures = self._inference.metadata(call, tuple(request.metadata_field))
+        return _serialized(grpc_codec.metadata_response(call, signatures))
 
-    async def _status(self, received: Received) -> Any:
-        call = received.called()
-        return grpc_codec.status_response(self._inference.status(call.spec))
+    async def _status(self, received: Received) -> bytes:
+        request = received.parsed(get_model_status_pb2.GetModelStatusRequest)
+        call = received.called(grpc_codec.model_spec(request))
+        return _serialized(grpc_codec.status_response(self._inference.status(call.spec)))
 
-    async def _reload(self, received: Received) -> Any:
-        request, registry = received.message, self._metrics.registry
+    async def _reload(self, received: Received) -> bytes:
+        request = received.parsed(model_management_pb2.ReloadConfigRequest)
+        registry = self._metrics.registry
         if request.config.WhichOneof("config") != "model_config_list":
             raise errors.invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
@@ -219,7 +237,7 @@ class GrpcFront:
         for name, metric in names.items():
             increase = registry.first_value(metric) - before[name]
             response.metric.add(name=name, int64_value_increase=increase)
-        return response
+        return _serialized(response)
 
 
 def truncated(message: str) -> str:
@@ -239,16 +257,16 @@ def _deadline(context: Any) -> float | None:
     return None if remaining is None else time.monotonic() + remaining
 
 
-def _parse(message: Any, body: bytes) -> None:
-    try:
-        message.MergeFromString(body)
-    except DecodeError as error:
-        raise StatusError(Code.INTERNAL, "Unable to parse request") from error
-
-
 def _serialized(response: Any) -> bytes:
     try:
         serialized: bytes = response.SerializeToString()
     except Exception as error:
         raise StatusError(Code.RESOURCE_EXHAUSTED, f"The answer does not fit a message: {error}") from error
     return serialized
+
+
+def _of_size(answer: bytes) -> bytes:
+    if len(answer) > MAX_MESSAGE_BYTES:
+        message = f"The answer has {len(answer)} bytes; a message has at most {MAX_MESSAGE_BYTES}"
+        raise StatusError(Code.RESOURCE_EXHAUSTED, message)
+    return answer

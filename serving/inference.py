@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +32,10 @@ Unknown = Callable[[str], StatusError]
 Result = Classification | Array
 
 METADATA_FIELD = "signature_def"
-# What a run is given beyond its deadline to tell of it itself, before the answer goes out without it.
-LATENESS = 0.1
 _KNOWN_METHODS = (errors.PREDICT_METHOD, errors.CLASSIFY_METHOD, errors.REGRESS_METHOD)
 
 
-@dataclass(frozen=True)
-class ModelSpec:
+class ModelSpec(NamedTuple):
     """Which model a request asks for: its latest version, or the version or the label that is named."""
 
     name: str
@@ -227,27 +224,15 @@ class Inference:
         started, timing = time.monotonic(), Timing()
         call.timings.append(timing)
         self.under_way[timing] = call
-        run = self._batcher.run(
-            handle.servable, call.signature_name, inputs, outputs,
-            deadline=call.deadline, model=handle.name, version=str(handle.version), timing=timing,
-        )  # fmt: skip
         try:
-            answer = await _in_time(run, call.deadline)
+            answer = await self._batcher.run(
+                handle.servable, call.signature_name, inputs, outputs,
+                deadline=call.deadline, model=handle.name, version=str(handle.version), timing=timing,
+            )  # fmt: skip
         finally:
             del self.under_way[timing]
         self._observer.ran(handle.name, api, time.monotonic() - started)
         return answer
-
-
-async def _in_time(run: Awaitable[Outputs], deadline: float | None) -> Outputs:
-    """Await a run. An operation that does not look at its deadline is left to go on in its thread."""
-    if deadline is None:
-        return await run
-    try:
-        async with asyncio.timeout(max(0.0, deadline - time.monotonic()) + LATENESS):
-            return await run
-    except TimeoutError:
-        raise errors.timed_out() from None
 
 
 def _signature(call: Call, handle: Handle, unknown: Unknown) -> SignatureInfo:

@@ -136,10 +136,6 @@ class Metrics:
             for _ in range(event.inputs):
                 self._input_size.observe(rows)
 
-    def waiting_changed(self, requests: int) -> None:
-        """This many requests wait for a thread."""
-        self._own.waiting_changed(requests)
-
     def logged(self, model: str, code: Code) -> None:
         """A request was chosen for the request log: OK once it is in the file, or why it is not."""
         with self._lock:

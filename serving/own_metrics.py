@@ -45,10 +45,6 @@ class OwnMetrics:
         )
         # By reason and labels, of requests whose model was asked for at least.
         self._refused: Counter[Labels] = Counter()
-        self._waiting = registry.gauge(
-            "kedge_requests_waiting", (), "Requests that wait for a thread, over all models."
-        )
-        self._waiting.set(0)
         self._add_batches()
         self._add_versions()
 
@@ -108,6 +104,13 @@ class OwnMetrics:
             ),
             Computed(
                 "gauge",
+                "kedge_requests_waiting",
+                (),
+                lambda: [((), sum(map(_waits, runs)))],
+                "Requests that wait for a thread, over all models.",
+            ),
+            Computed(
+                "gauge",
                 "kedge_model_requests_in_flight",
                 REQUEST,
                 lambda: self._counted(_labels(call) for call in runs.values()),
@@ -158,10 +161,6 @@ class OwnMetrics:
         self._run_seconds.observe(event.seconds, *by)
         self._batch_rows.observe(event.rows, *by)
         self._batch_requests.observe(len(event.requests), *by)
-
-    def waiting_changed(self, requests: int) -> None:
-        """This many requests wait for a thread."""
-        self._waiting.set(requests)
 
     def state_changed(self, name: str, version: int, state: State) -> tuple[str, str] | None:
         """A version has come to a state, shown by its number. Gives the version whose series went for it."""

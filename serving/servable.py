@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,7 @@ class SignatureInfo:
     defaults: Mapping[str, Array] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A checked request: the signature's name, every input by alias, and the outputs that are asked for."""
 
     signature_name: str

@@ -26,7 +26,7 @@ class DType:
     @property
     def numpy(self) -> np.dtype[Any]:
         """NumPy's dtype; StatusError (UNIMPLEMENTED) for bfloat16 where ml_dtypes is not installed."""
-        return _bfloat16() if self.number == BFLOAT16 else np.dtype(self.numpy_name)
+        return _bfloat16() if self.number == BFLOAT16 else _NUMPY[self.number]
 
 
 FLOAT = 1
@@ -67,6 +67,9 @@ _TABLE = (
 BY_NUMBER = {dtype.number: dtype for dtype in _TABLE}
 BY_NAME = {dtype.name: dtype for dtype in _TABLE}
 _BY_NUMPY_NAME = {dtype.numpy_name: dtype for dtype in _TABLE}
+# NumPy makes a dtype, or its name, anew each time that it is asked for.
+_NUMPY = {dtype.number: np.dtype(dtype.numpy_name) for dtype in _TABLE if dtype.number != BFLOAT16}
+_BY_NUMPY = {numpy: BY_NUMBER[number] for number, numpy in _NUMPY.items()}
 
 
 def find(number: int) -> DType:
@@ -83,7 +86,9 @@ def of_numpy(dtype: np.dtype[Any]) -> DType:
 
     StatusError (INVALID_ARGUMENT) for a dtype that TensorFlow has not, such as a date.
     """
-    found = BY_NUMBER[STRING] if dtype.kind in "SUO" else _BY_NUMPY_NAME.get(dtype.name)
+    found = _BY_NUMPY.get(dtype)
+    if found is None:
+        found = BY_NUMBER[STRING] if dtype.kind in "SUO" else _BY_NUMPY_NAME.get(dtype.name)
     if found is None:
         known = ", ".join(_BY_NUMPY_NAME)
         raise StatusError(

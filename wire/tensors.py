@@ -1,5 +1,6 @@
 """Arrays as TensorProto messages and back, for wire's own messages and for TensorFlow's alike."""
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wire import dtypes
+from wire import dtypes, messages, wire_format
 from wire.errors import Code, StatusError
 
 Array = NDArray[Any]
@@ -32,9 +33,8 @@ _FIELD_TYPES = {
 }
 # The fields whose packed encoding is the array's own memory, with their numbers: protobuf's parser copies
 # it whole, which is many times faster than a Python number each.
+_CONTENT_FIELD = 4
 _RAW_FIELDS = {"float_val": 5, "double_val": 6, "scomplex_val": 9, "bool_val": 11, "dcomplex_val": 12}
-# The bit of a varint's byte that says that another follows.
-_MORE = 0x80
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,31 @@ def fill(proto: Any, array: Array, *, as_content: bool) -> None:
         elements = array.ravel()
         bits = elements.view(np.uint16) if dtype.field == "half_val" else elements
         getattr(proto, dtype.field).extend(bits.tolist())
+
+
+def encode(array: Array, *, as_content: bool) -> tuple[bytes, bytes]:
+    """A TensorProto of `array` in wire format: what `fill` makes, serialized, but without a message.
+
+    In two parts: all but the elements, which is the same for all arrays of a type and shape, and the
+    elements. StatusError as `fill`.
+    """
+    dtype = dtypes.of_numpy(array.dtype)
+    number = _CONTENT_FIELD if as_content else _RAW_FIELDS.get(dtype.field)
+    if dtype.number == dtypes.STRING or not array.size or number is None:
+        proto = messages.TensorProto()
+        fill(proto, array, as_content=as_content)
+        return b"", proto.SerializeToString()
+    return _head(dtype.number, array.shape, number, array.nbytes), _little_endian(array).tobytes()
+
+
+@functools.lru_cache(maxsize=1024)
+def _head(dtype: int, shape: tuple[int, ...], number: int, size: int) -> bytes:
+    """A TensorProto of a data type and a shape in wire format, up to `size` bytes in a field."""
+    proto = messages.TensorProto(dtype=dtype)
+    proto.tensor_shape.SetInParent()
+    for each in shape:
+        proto.tensor_shape.dim.add(size=each)
+    return proto.SerializeToString() + wire_format.head(number, size)
 
 
 def to_array(proto: Any) -> Array:
@@ -149,8 +174,7 @@ def _merge_raw(proto: Any, number: int, array: Array) -> None:
     if not array.size:
         return
     memory = _little_endian(array)
-    head = bytes([number << 3 | 2]) + _varint(memory.nbytes)
-    proto.MergeFromString(head + memory.tobytes())
+    proto.MergeFromString(wire_format.field(number, memory.tobytes()))
 
 
 def _filled(values: Array, count: int) -> Array:
@@ -173,7 +197,10 @@ def _split_strings(content: bytes, count: int) -> list[bytes]:
     lengths = []
     position = 0
     for _ in range(count):
-        length, position = _read_varint(content, position)
+        try:
+            length, position = wire_format.read_varint(content, position)
+        except ValueError:
+            raise _invalid("tensor_content does not begin with the lengths of its strings") from None
         lengths.append(length)
     if position + sum(lengths) != len(content):
         raise _invalid(
@@ -184,25 +211,6 @@ def _split_strings(content: bytes, count: int) -> list[bytes]:
         strings.append(content[position : position + length])
         position += length
     return strings
-
-
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """A varint of at most 32 bits at `position`, and where it ends."""
-    value = 0
-    for index, byte in enumerate(data[position : position + 5]):
-        value |= (byte & 0x7F) << 7 * index
-        if byte < _MORE:
-            return value, position + index + 1
-    raise _invalid("tensor_content does not begin with the lengths of its strings")
-
-
-def _varint(value: int) -> bytes:
-    parts = bytearray()
-    while value >= _MORE:
-        parts.append(value & 0x7F | _MORE)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
 
 
 def _objects(elements: list[bytes]) -> Array:

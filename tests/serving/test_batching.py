@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from serving.batching import Batcher, BatchingParameters, Unobserved
+from serving.batching_parameters import ADAPTIVE
 from serving.servable import load
 from wire.errors import Code, StatusError
 
@@ -42,13 +43,9 @@ class Gate:
 class Record(Unobserved):
     def __init__(self):
         self.events = []
-        self.waiting = []
 
     def batch_ran(self, event):
         self.events.append(event)
-
-    def waiting_changed(self, requests):
-        self.waiting.append(requests)
 
 
 def floats(*values):
@@ -97,7 +94,6 @@ async def test_run_alone_runs_at_once(adaptive, half_plus_two_servable):
 
     assert (await adaptive.run(gate, "", floats(1, 2)))["y"].tolist() == [2.5, 3.0]
     assert gate.runs == [[2]]
-    assert adaptive._observer.waiting == []
 
 
 async def test_adaptive_requests_that_wait_run_together(adaptive, half_plus_two_servable):
@@ -109,6 +105,33 @@ async def test_adaptive_requests_that_wait_run_together(adaptive, half_plus_two_
 
     assert [answer["y"].tolist() for answer in answers] == [[2.0], [2.5], [3.0, 4.5], []]
     assert gate.runs == [[1], [3]]
+
+
+async def test_adaptive_requests_that_arrive_together_run_together(adaptive, half_plus_two_servable):
+    gate = Gate(half_plus_two_servable, is_open=True)
+
+    answers = await asyncio.gather(*(adaptive.run(gate, "", floats(value)) for value in range(5)))
+
+    assert [answer["y"].tolist() for answer in answers] == [[2.0], [2.5], [3.0], [3.5], [4.0]]
+    assert gate.runs == [[5]]
+
+
+async def test_long_runs_have_several_threads(half_plus_two_servable, monkeypatch):
+    """The first run shows that they are long; of the next two, neither waits for the other."""
+    monkeypatch.setattr("serving.batching.LONG_RUN_SECONDS", 0)
+    monkeypatch.setattr("serving.batching.ADAPTIVE_LONG", dataclasses.replace(ADAPTIVE, threads=2))
+    batcher, gate = Batcher(), Gate(half_plus_two_servable)
+    gate.let_through(1)
+    await batcher.run(gate, "", floats(0))
+    await gate.wait_for_start()
+    tasks = []
+    for value in (1, 2):
+        tasks.append(asyncio.create_task(batcher.run(gate, "", floats(value))))
+        await gate.wait_for_start()
+    gate.let_through()
+
+    assert [answer["y"].tolist() for answer in await outcomes(tasks)] == [[2.5], [3.0]]
+    batcher.close()
 
 
 async def test_adaptive_other_signatures_and_filters_do_not_mix(adaptive, two_in_two_out):
@@ -232,7 +255,7 @@ async def test_cancelled_caller_is_not_run(adaptive, half_plus_two_servable):
 
     assert gate.runs == [[1], [1]]
     assert other.result()["y"].tolist() == [3]
-    assert adaptive._observer.waiting[-1] == 0
+    assert adaptive._waiting == 0
 
 
 async def test_adaptive_too_many_waiting_are_refused(adaptive, half_plus_two_servable, monkeypatch):
@@ -394,7 +417,6 @@ async def test_observer_is_told_sizes_and_waits(adaptive, half_plus_two_servable
     assert (event.rows, event.requests, event.inputs, event.padding) == (3, (1, 2), 1, 0)
     assert len(event.waited) == 2
     assert min(event.waited) >= 0
-    assert adaptive._observer.waiting == [1, 2, 1, 0]
 
 
 @pytest.mark.parametrize(

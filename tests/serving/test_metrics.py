@@ -282,7 +282,6 @@ def test_adaptive_batch_fills_only_our_metrics(registry: Registry, metrics: Metr
             lambda metrics: metrics.warmed_up(Path("/m/3"), 9, 0.5, None),
             ':tensorflow:serving:model_warmup_records_read{model_path="/m/3",status="OK"} 9',
         ),
-        (lambda metrics: metrics.waiting_changed(4), "kedge_requests_waiting{} 4"),
         (
             lambda metrics: metrics.memory_measured("m", Path("/m/3"), 4096, 100),
             'kedge_model_load_resident_bytes{model="m",version="3"} 4096',
@@ -332,6 +331,7 @@ async def test_runs_under_way_and_their_queue_are_shown_by_version_and_go_back_t
         f"kedge_model_requests_in_flight{{{BY_FOUND}}} 3"
     ]
     assert _lines(registry, "kedge_queue_requests{") == [f"kedge_queue_requests{{{BY_FOUND}}} 1"]
+    assert _lines(registry, "kedge_requests_waiting{") == ["kedge_requests_waiting{} 1"]
     assert _lines(registry, "kedge_queue_age_seconds{") == [f"kedge_queue_age_seconds{{{BY_FOUND}}} 0.25"]
     runs.clear()
     metrics.answered(_answered("grpc", "Predict", Code.OK, call))

@@ -241,3 +241,15 @@ def test_tensor_info_reads_free_sizes_and_unknown_rank() -> None:
     assert tensors.tensor_info(message) == tensors.TensorInfo("x:0", dtypes.FLOAT, (None, 784))
     message.tensor_shape.unknown_rank = True
     assert tensors.tensor_info(message).shape is None
+
+
+@pytest.mark.parametrize("as_content", [True, False])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 150)])
+@pytest.mark.parametrize("dtype", [*NUMBERS, np.dtype(object)], ids=str)
+def test_encoded_array_is_the_message_in_wire_format(
+    dtype: np.dtype[Any], shape: tuple[int, ...], as_content: bool
+) -> None:
+    array = np.full(shape, b"ab" if dtype == object else 1, dtype)
+    proto = messages.TensorProto()
+    tensors.fill(proto, array, as_content=as_content)
+    assert b"".join(tensors.encode(array, as_content=as_content)) == proto.SerializeToString()
