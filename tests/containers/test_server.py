@@ -3,26 +3,31 @@
 import http.client
 import json
 import socket
+from typing import Any
 
 import numpy as np
 import pytest
 
 import clients
+from models import catalogue
 from tests.containers.conftest import Server
-from tests.containers.engine import docker, until
+from tests.containers.engine import Stack, docker, until
 from tests.manifests.rendered import OVERLAYS, containers
 
 READY = ("/bin/bash", "/etc/serving/ready.sh")
 
 
+def definition(overlay: str) -> dict[str, Any]:
+    """The model server's container as an overlay defines it."""
+    (found,) = (
+        container for _, container in containers(overlay) if "--rest_api_port" in str(container.get("args"))
+    )
+    return dict(found)
+
+
 def arguments(overlay: str) -> list[str]:
     """The arguments that an overlay gives to the model server."""
-    (found,) = (
-        container["args"]
-        for _, container in containers(overlay)
-        if "--rest_api_port" in str(container.get("args"))
-    )
-    return list(found)
+    return list(definition(overlay)["args"])
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS[:3])
@@ -35,22 +40,19 @@ def test_server_starts_with_an_overlays_arguments(serve: Server, overlay: str) -
     assert server.succeeds(*image)
 
 
-def test_server_starts_with_the_kserve_runtimes_arguments(serve: Server) -> None:
-    """KServe puts the InferenceService's name and the model's own directory in."""
-    given = [argument.replace("{{.Name}}", "mnist") for argument in arguments("overlays/kserve")]
-    given = [argument.replace("/mnt/models", "/mnt/models/mnist") for argument in given]
-    server = serve(*given, models="/mnt/models", ports=(9000, 8080))
-
-    def available() -> bool:
-        try:
-            with clients.connect(f"http://127.0.0.1:{server.port(8080)}") as client:
-                return client.status("mnist")[0].state == "AVAILABLE"
-        except clients.Unreachable:
-            return False
-
-    until(available, 90, "the model")
-    with clients.connect(f"grpc://127.0.0.1:{server.port(9000)}") as client:
-        assert client.predict("mnist", np.zeros((28, 28), np.uint8)).version is not None
+@pytest.mark.parametrize("model", catalogue.names())
+def test_server_starts_with_the_kserve_runtimes_arguments(stack: Stack, serve: Server, model: str) -> None:
+    """KServe puts the InferenceService's name in, and mounts the model's own directory."""
+    runtime = json.loads(json.dumps(definition("overlays/kserve")).replace("{{.Name}}", model))
+    (volume,) = json.loads(docker("volume", "inspect", f"{stack.project}_models").stdout)
+    server = serve(
+        *runtime["args"], source=f"{volume['Mountpoint']}/{model}", models="/mnt/models", ports=(9000, 8080)
+    )
+    until(lambda: server.succeeds(*runtime["readinessProbe"]["exec"]["command"]), 90, "the model's readiness")
+    for url in (f"grpc://127.0.0.1:{server.port(9000)}", f"http://127.0.0.1:{server.port(8080)}"):
+        with clients.connect(url) as client:
+            assert [one.state for one in client.status(model)] == ["AVAILABLE"]
+    assert get(server.port(8080), runtime["livenessProbe"]["httpGet"]["path"])[0] == 200
 
 
 def test_readiness_is_false_until_every_model_is_there(serve: Server) -> None:
