@@ -3,6 +3,8 @@
 import http.client
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 import clients
 from models import catalogue
 from tests.containers.conftest import Server
-from tests.containers.engine import Stack, docker, until
+from tests.containers.engine import Container, Stack, docker, until
 from tests.manifests.rendered import OVERLAYS, containers
 
 READY = ("/bin/bash", "/etc/serving/ready.sh")
@@ -75,6 +77,26 @@ def test_readiness_is_false_until_every_model_is_there(serve: Server) -> None:
 def test_server_told_to_stop_answers_the_request_under_way_and_ends(serve: Server) -> None:
     """The signal comes when half of a request is there; the other half follows."""
     server = serve(*arguments("base"))
+    with half_a_request(server) as (connection, rest):
+        tell_to_stop(server)
+        connection.sendall(rest)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, len(json.load(answer)["predictions"])) == (200, 2)
+    assert docker("wait", server.name).stdout.strip() == "0", server.log()
+
+
+def test_server_told_to_stop_twice_waits_for_nothing(serve: Server) -> None:
+    server = serve(*arguments("base"))
+    with half_a_request(server):
+        tell_to_stop(server)
+        docker("kill", "--signal=TERM", server.name)
+        assert docker("wait", server.name).stdout.strip() == "143", server.log()
+
+
+@contextmanager
+def half_a_request(server: Container) -> Iterator[tuple[socket.socket, bytes]]:
+    """A connection on which the server has half of a request, and the other half."""
     until(lambda: server.succeeds(*READY), 90, "the server's readiness")
     port = server.port(8501)
     body = json.dumps({"instances": np.zeros((2, 784)).tolist()}).encode()
@@ -83,13 +105,13 @@ def test_server_told_to_stop_answers_the_request_under_way_and_ends(serve: Serve
         connection.sendall(head.encode() + body[:1000])
         in_flight = 'kedge_requests_in_flight{transport="rest"} 1'
         until(lambda: in_flight in get(port, "/monitoring/prometheus/metrics")[1], 10, "half a request")
-        docker("kill", "--signal=TERM", server.name)
-        until(lambda: get(port, "/v1/models/mnist")[0] == 503, 10, "new requests to be turned away")
-        connection.sendall(body[1000:])
-        answer = http.client.HTTPResponse(connection)
-        answer.begin()
-        assert (answer.status, len(json.load(answer)["predictions"])) == (200, 2)
-    assert docker("wait", server.name).stdout.strip() == "0", server.log()
+        yield connection, body[1000:]
+
+
+def tell_to_stop(server: Container) -> None:
+    """Send SIGTERM, and return when new requests are turned away."""
+    docker("kill", "--signal=TERM", server.name)
+    until(lambda: get(server.port(8501), "/v1/models/mnist")[0] == 503, 10, "new requests to be turned away")
 
 
 def get(port: int, path: str) -> tuple[int, str]:
