@@ -1,6 +1,7 @@
 """The scoring Job of k8s/scoring: its containers' own commands, as the pods of an Indexed Job."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,10 @@ def test_parts_that_the_pods_score_are_joined_in_the_inputs_order(stack: Stack, 
     tmp_path.chmod(0o777)
     lines = (json.dumps({"key": str(row), "text": FILMS[row % 2]}) for row in range(ROWS))
     (tmp_path / "reviews.jsonl").write_text("\n".join(lines))
-    for index in range(named(SCORING, "Job", "score-imdb")["spec"]["completions"]):
-        run_pod(stack, tmp_path, "score-imdb", f"--env=JOB_COMPLETION_INDEX={index}")
+    job = named(SCORING, "Job", "score-imdb")["spec"]
+    with ThreadPoolExecutor(job["parallelism"]) as pods:
+        indexes = [f"--env=JOB_COMPLETION_INDEX={index}" for index in range(job["completions"])]
+        list(pods.map(lambda index: run_pod(stack, tmp_path, "score-imdb", index), indexes))
     run_pod(stack, tmp_path, "join-imdb")
     answers = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
     assert [answer["key"] for answer in answers] == [str(row) for row in range(ROWS)]
