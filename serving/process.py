@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from serving import logs
@@ -67,7 +68,7 @@ def _end_without_waiting(seconds: float = CLEANING_UP_SECONDS) -> None:
 
 
 def _stopping_on_signals() -> asyncio.Event:
-    """An event that the first signal sets; the second ends the process as it would without us."""
+    """An event that the first signal sets; the second ends the process at once."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -75,11 +76,16 @@ def _stopping_on_signals() -> asyncio.Event:
         stopping.set()
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
+            # The first process of a container is not ended by a signal that nobody handles.
+            signal.signal(number, _end_at_once if os.getpid() == 1 else signal.SIG_DFL)
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, told)
     return stopping
+
+
+def _end_at_once(number: int, _frame: FrameType | None) -> None:
+    os._exit(128 + number)
 
 
 def _report(server: ModelServer, options: ServerOptions) -> None:

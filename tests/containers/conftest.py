@@ -68,8 +68,13 @@ def serve(stack: Stack) -> Iterator[Server]:
     """Start our server on the stack's models with arguments, as a hardened container: serve(*arguments)."""
     started: list[Container] = []
 
-    def start(*arguments: str, models: str = "/models", ports: tuple[int, int] = (8500, 8501)) -> Container:
-        mounts = [f"{stack.project}_models:{models}:ro", f"{engine.ROOT}/serving/config:/etc/serving:ro"]
+    def start(
+        *arguments: str,
+        source: str = f"{stack.project}_models",
+        models: str = "/models",
+        ports: tuple[int, int] = (8500, 8501),
+    ) -> Container:
+        mounts = [f"{source}:{models}:ro", f"{engine.ROOT}/serving/config:/etc/serving:ro"]
         options = [f"--volume={mount}" for mount in mounts] + [
             f"--publish=127.0.0.1::{port}" for port in ports
         ]

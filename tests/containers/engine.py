@@ -74,6 +74,10 @@ class Container:
         """Whether a command in it ends with 0."""
         return docker("exec", self.name, *command, check=False).returncode == 0
 
+    def read(self, path: str) -> str:
+        """A file in it."""
+        return docker("exec", self.name, "cat", path).stdout
+
     def log(self) -> str:
         """All that it has written."""
         done = docker("logs", self.name)

@@ -1,6 +1,7 @@
 """What is in the images, and how their processes run."""
 
 import json
+import signal
 
 import pytest
 
@@ -16,9 +17,10 @@ every_image = pytest.mark.parametrize("image", IMAGES)
 def test_image_runs_hardened_as_its_own_user(project: Stack, image: str) -> None:
     (found,) = json.loads(docker("image", "inspect", image).stdout)
     assert found["Config"]["User"] == "10001:10001"
-    assert found["Config"]["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+    labels = {name.rpartition(".")[2]: text for name, text in found["Config"]["Labels"].items()}
+    assert labels["licenses"] == "Apache-2.0"
     done = docker("run", "--rm", *engine.HARDENED, "--entrypoint=kedge", image, "--version")
-    assert done.stdout.startswith("kedge, version 0.1.0")
+    assert done.stdout.startswith(f"kedge, version {labels['version']}")
 
 
 def test_client_image_is_small_and_has_no_tensorflow(project: Stack) -> None:
@@ -33,6 +35,24 @@ def test_client_image_without_a_server_says_so_with_its_exit_code(project: Stack
     done = docker("run", "--rm", "--network=none", IMAGES[2], "status", check=False)
     assert done.returncode == 5
     assert done.stderr.startswith("kedge: ")
+
+
+def test_client_image_told_to_stop_ends_by_itself(project: Stack) -> None:
+    """It waits for a picture on its standard input; process 1 ignores signals that it does not handle."""
+    done = docker("run", "--detach", "--interactive", *engine.HARDENED, IMAGES[2], "predict", "mnist", "-")
+    client = Container(done.stdout.strip())
+    try:
+        until(lambda: handles_sigterm(client.read("/proc/1/status")), 60, "the client's start")
+        docker("stop", "-t", "20", client.name)
+        assert client.inspect()["State"]["ExitCode"] == 143, client.log()
+    finally:
+        docker("rm", "--force", client.name)
+
+
+def handles_sigterm(status: str) -> bool:
+    """Read it from /proc/PID/status."""
+    (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def test_training_image_told_to_stop_ends_by_itself(project: Stack) -> None:

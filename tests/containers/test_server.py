@@ -3,26 +3,33 @@
 import http.client
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
 
 import clients
+from models import catalogue
 from tests.containers.conftest import Server
-from tests.containers.engine import docker, until
+from tests.containers.engine import Container, Stack, docker, until
 from tests.manifests.rendered import OVERLAYS, containers
 
 READY = ("/bin/bash", "/etc/serving/ready.sh")
 
 
+def definition(overlay: str) -> dict[str, Any]:
+    """The model server's container as an overlay defines it."""
+    (found,) = (
+        container for _, container in containers(overlay) if "--rest_api_port" in str(container.get("args"))
+    )
+    return dict(found)
+
+
 def arguments(overlay: str) -> list[str]:
     """The arguments that an overlay gives to the model server."""
-    (found,) = (
-        container["args"]
-        for _, container in containers(overlay)
-        if "--rest_api_port" in str(container.get("args"))
-    )
-    return list(found)
+    return list(definition(overlay)["args"])
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS[:3])
@@ -35,22 +42,19 @@ def test_server_starts_with_an_overlays_arguments(serve: Server, overlay: str) -
     assert server.succeeds(*image)
 
 
-def test_server_starts_with_the_kserve_runtimes_arguments(serve: Server) -> None:
-    """KServe puts the InferenceService's name and the model's own directory in."""
-    given = [argument.replace("{{.Name}}", "mnist") for argument in arguments("overlays/kserve")]
-    given = [argument.replace("/mnt/models", "/mnt/models/mnist") for argument in given]
-    server = serve(*given, models="/mnt/models", ports=(9000, 8080))
-
-    def available() -> bool:
-        try:
-            with clients.connect(f"http://127.0.0.1:{server.port(8080)}") as client:
-                return client.status("mnist")[0].state == "AVAILABLE"
-        except clients.Unreachable:
-            return False
-
-    until(available, 90, "the model")
-    with clients.connect(f"grpc://127.0.0.1:{server.port(9000)}") as client:
-        assert client.predict("mnist", np.zeros((28, 28), np.uint8)).version is not None
+@pytest.mark.parametrize("model", catalogue.names())
+def test_server_starts_with_the_kserve_runtimes_arguments(stack: Stack, serve: Server, model: str) -> None:
+    """KServe puts the InferenceService's name in, and mounts the model's own directory."""
+    runtime = json.loads(json.dumps(definition("overlays/kserve")).replace("{{.Name}}", model))
+    (volume,) = json.loads(docker("volume", "inspect", f"{stack.project}_models").stdout)
+    server = serve(
+        *runtime["args"], source=f"{volume['Mountpoint']}/{model}", models="/mnt/models", ports=(9000, 8080)
+    )
+    until(lambda: server.succeeds(*runtime["readinessProbe"]["exec"]["command"]), 90, "the model's readiness")
+    for url in (f"grpc://127.0.0.1:{server.port(9000)}", f"http://127.0.0.1:{server.port(8080)}"):
+        with clients.connect(url) as client:
+            assert [one.state for one in client.status(model)] == ["AVAILABLE"]
+    assert get(server.port(8080), runtime["livenessProbe"]["httpGet"]["path"])[0] == 200
 
 
 def test_readiness_is_false_until_every_model_is_there(serve: Server) -> None:
@@ -73,6 +77,26 @@ def test_readiness_is_false_until_every_model_is_there(serve: Server) -> None:
 def test_server_told_to_stop_answers_the_request_under_way_and_ends(serve: Server) -> None:
     """The signal comes when half of a request is there; the other half follows."""
     server = serve(*arguments("base"))
+    with half_a_request(server) as (connection, rest):
+        tell_to_stop(server)
+        connection.sendall(rest)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, len(json.load(answer)["predictions"])) == (200, 2)
+    assert docker("wait", server.name).stdout.strip() == "0", server.log()
+
+
+def test_server_told_to_stop_twice_waits_for_nothing(serve: Server) -> None:
+    server = serve(*arguments("base"))
+    with half_a_request(server):
+        tell_to_stop(server)
+        docker("kill", "--signal=TERM", server.name)
+        assert docker("wait", server.name).stdout.strip() == "143", server.log()
+
+
+@contextmanager
+def half_a_request(server: Container) -> Iterator[tuple[socket.socket, bytes]]:
+    """A connection on which the server has half of a request, and the other half."""
     until(lambda: server.succeeds(*READY), 90, "the server's readiness")
     port = server.port(8501)
     body = json.dumps({"instances": np.zeros((2, 784)).tolist()}).encode()
@@ -81,13 +105,13 @@ def test_server_told_to_stop_answers_the_request_under_way_and_ends(serve: Serve
         connection.sendall(head.encode() + body[:1000])
         in_flight = 'kedge_requests_in_flight{transport="rest"} 1'
         until(lambda: in_flight in get(port, "/monitoring/prometheus/metrics")[1], 10, "half a request")
-        docker("kill", "--signal=TERM", server.name)
-        until(lambda: get(port, "/v1/models/mnist")[0] == 503, 10, "new requests to be turned away")
-        connection.sendall(body[1000:])
-        answer = http.client.HTTPResponse(connection)
-        answer.begin()
-        assert (answer.status, len(json.load(answer)["predictions"])) == (200, 2)
-    assert docker("wait", server.name).stdout.strip() == "0", server.log()
+        yield connection, body[1000:]
+
+
+def tell_to_stop(server: Container) -> None:
+    """Send SIGTERM, and return when new requests are turned away."""
+    docker("kill", "--signal=TERM", server.name)
+    until(lambda: get(server.port(8501), "/v1/models/mnist")[0] == 503, 10, "new requests to be turned away")
 
 
 def get(port: int, path: str) -> tuple[int, str]:

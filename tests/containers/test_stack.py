@@ -7,7 +7,7 @@ import pytest
 
 import clients
 from tests.conftest import REAL_DATA
-from tests.containers.engine import ROOT, Container, Stack, until
+from tests.containers.engine import ROOT, Container, Stack, run, until
 
 QUESTIONS = ROOT / "clients" / "questions"
 DIGITS = ("zero.png", "two.png", "seven.png")
@@ -16,6 +16,16 @@ GRPC, REST = "grpc://tensorflow-serving:8500", "http://tensorflow-serving:8501"
 
 def urls(server: Container) -> tuple[str, str]:
     return f"grpc://127.0.0.1:{server.port(8500)}", f"http://127.0.0.1:{server.port(8501)}"
+
+
+@pytest.mark.parametrize("profile", ["tensorflow-serving", "embedded"])
+def test_compose_reads_the_file_as_it_is(compose_command: list[str], profile: str) -> None:
+    file = ("--file", str(ROOT / "docker-compose.yml"), "--project-directory", str(ROOT))
+    done = run(*compose_command, *file, "--profile", profile, "config", "--services", cwd=ROOT)
+    assert {profile, "train-mnist", "train-imdb", "prometheus", "pushgateway", "grafana"} <= set(
+        done.stdout.split()
+    )
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("service", ["train-mnist", "train-imdb", "embedded-client"])

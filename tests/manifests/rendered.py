@@ -13,6 +13,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 OVERLAYS = ("base", "overlays/local", "overlays/production", "overlays/kserve")
+SCORING = "scoring"
+"""It is applied beside an overlay."""
+EVERYTHING = (*OVERLAYS, SCORING)
 
 Document = dict[str, Any]
 
@@ -23,7 +26,8 @@ def render(overlay: str) -> tuple[str, str]:
     commands = [("kubectl", "kustomize"), ("kustomize", "build")]
     found = next((command for command in commands if shutil.which(command[0])), None)
     if found is None:
-        pytest.skip("neither kubectl nor kustomize is here to render the manifests")
+        reason = "neither kubectl nor kustomize is here to render the manifests"
+        pytest.skip(reason, allow_module_level=True)
     answer = subprocess.run([*found, ROOT / "k8s" / overlay], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     return answer.stdout, answer.stderr
@@ -38,6 +42,12 @@ def documents(overlay: str) -> list[Document]:
 def of_kind(overlay: str, *kinds: str) -> list[Document]:
     """Return the documents of some kinds."""
     return [document for document in documents(overlay) if document["kind"] in kinds]
+
+
+def named(overlay: str, kind: str, name: str) -> Document:
+    """Return the one document of a kind and a name."""
+    (found,) = (one for one in of_kind(overlay, kind) if one["metadata"]["name"] == name)
+    return found
 
 
 def pods(overlay: str) -> Iterator[tuple[str, Document]]:

@@ -131,6 +131,7 @@ def test_image_runs_as_a_fixed_user_in_exec_form(folder: str) -> None:
     assert json.loads(found["ENTRYPOINT"][0]) == IMAGES[folder]
     assert len(found["HEALTHCHECK"]) == 1
     assert f'org.opencontainers.image.title="kedge-{folder}"' in found["LABEL"][0]
+    assert f'org.opencontainers.image.version="{VERSION}"' in found["LABEL"][0]
     assert PINNED.fullmatch(found["ARG"][0].partition("=")[2])
 
 

@@ -5,14 +5,25 @@ import tomllib
 
 import pytest
 
-from tests.manifests.rendered import OVERLAYS, ROOT, containers, documents, of_kind, pods
+from tests.manifests.rendered import (
+    EVERYTHING,
+    OVERLAYS,
+    ROOT,
+    SCORING,
+    containers,
+    documents,
+    named,
+    of_kind,
+    pods,
+)
 
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 PINNED = re.compile(r"[\w./-]+:v?\d+(\.\d+)+")
 every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
+everything = pytest.mark.parametrize("overlay", EVERYTHING)
 
 
-@every_overlay
+@everything
 def test_pods_meet_the_restricted_standard(overlay: str) -> None:
     found = dict(pods(overlay))
     assert found
@@ -32,9 +43,10 @@ def test_pods_meet_the_restricted_standard(overlay: str) -> None:
             assert context["capabilities"] == {"drop": ["ALL"]}, pod_name
 
 
-@every_overlay
+@everything
 def test_pods_have_no_token(overlay: str) -> None:
-    accounts = {account["metadata"]["name"]: account for account in of_kind(overlay, "ServiceAccount")}
+    beside = "base" if overlay == SCORING else overlay
+    accounts = {account["metadata"]["name"]: account for account in of_kind(beside, "ServiceAccount")}
     assert all(account["automountServiceAccountToken"] is False for account in accounts.values())
     bound = [document["spec"]["predictor"] for document in of_kind(overlay, "InferenceService")]
     bound += [pod for name, pod in pods(overlay) if not name.startswith("ServingRuntime/")]
@@ -44,14 +56,14 @@ def test_pods_have_no_token(overlay: str) -> None:
         assert pod["serviceAccountName"] in accounts
 
 
-@every_overlay
+@everything
 def test_containers_have_requests_and_limits(overlay: str) -> None:
     for name, container in containers(overlay):
         assert set(container["resources"]["requests"]) == {"cpu", "memory"}, name
         assert set(container["resources"]["limits"]) == {"cpu", "memory"}, name
 
 
-@every_overlay
+@everything
 def test_images_are_pinned(overlay: str) -> None:
     for name, container in containers(overlay):
         assert PINNED.fullmatch(container["image"]), name
@@ -61,14 +73,34 @@ def test_images_are_pinned(overlay: str) -> None:
 
 @every_overlay
 def test_servers_are_probed_and_drained(overlay: str) -> None:
-    for deployment in of_kind(overlay, "Deployment"):
-        pod = deployment["spec"]["template"]["spec"]
-        for container in pod["containers"]:
-            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container)
-            pause = int(container["lifecycle"]["preStop"]["exec"]["command"][-1])
-            assert pause < pod["terminationGracePeriodSeconds"]
+    """TensorFlow Serving drains nothing, and would ignore SIGTERM as the first process of a container."""
+    servers = [
+        one
+        for one in containers(overlay)
+        if any("--rest_api_port" in each for each in one[1].get("args", []))
+    ]
+    assert len(servers) == 1
+    for name, container in [
+        *servers,
+        *(one for one in containers(overlay) if one[0].startswith("Deployment/")),
+    ]:
+        if "/wait-for-models" not in name:
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container), name
+    ((_, server),) = servers
+    assert server["readinessProbe"]["exec"]["command"][:2] == ["/bin/bash", "/etc/serving/ready.sh"]
+    pause = int(server["lifecycle"]["preStop"]["exec"]["command"][-1])
+    around = [one["spec"]["predictor"] for one in of_kind(overlay, "InferenceService")]
+    around += [pod for name, pod in pods(overlay) if name == "Deployment/tensorflow-serving"]
+    assert around
+    for pod in around:
+        assert pause < pod["terminationGracePeriodSeconds"]
         assert pod["shareProcessNamespace"] is True
-        assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS[:3])
+def test_new_server_is_ready_before_an_old_one_goes(overlay: str) -> None:
+    strategy = named(overlay, "Deployment", "tensorflow-serving")["spec"]["strategy"]
+    assert strategy["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
 
 
 @every_overlay
@@ -94,3 +126,19 @@ def test_every_job_trains_what_the_schedule_trains(overlay: str) -> None:
     again = [job["spec"]["jobTemplate"]["spec"]["template"]["spec"] for job in of_kind(overlay, "CronJob")]
     by_model = {str(pod["containers"][0]["args"][0]): pod for pod in again}
     assert {str(pod["containers"][0]["args"][0]): pod for pod in once} == by_model
+
+
+@everything
+def test_jobs_count_no_pod_that_a_node_takes_with_it(overlay: str) -> None:
+    jobs = [job["spec"] for job in of_kind(overlay, "Job")]
+    jobs += [job["spec"]["jobTemplate"]["spec"] for job in of_kind(overlay, "CronJob")]
+    assert jobs
+    for job in jobs:
+        first, *others = job["podFailurePolicy"]["rules"]
+        assert first == {
+            "action": "Ignore",
+            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+        }
+        (container,) = job["template"]["spec"]["containers"]
+        assert {rule["onExitCodes"]["containerName"] for rule in others} == {container["name"]}
+        assert {"activeDeadlineSeconds", "ttlSecondsAfterFinished"} <= set(job)

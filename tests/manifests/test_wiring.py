@@ -10,11 +10,24 @@ import yaml
 from models import catalogue
 from monitoring import prometheus_rule
 from serving import config_files, options
-from tests.manifests.rendered import COMPOSE, OVERLAYS, ROOT, Document, containers, documents, of_kind
+from tests.manifests.rendered import (
+    COMPOSE,
+    OVERLAYS,
+    ROOT,
+    SCORING,
+    Document,
+    containers,
+    documents,
+    named,
+    of_kind,
+    pods,
+)
 from training.command_line import train
+from training.score_command import score
 
 CONFIG = ROOT / "serving" / "config"
 PORTS = {"grpc": 8500, "rest": 8501}
+SERVER = "tensorflow-serving"
 with_deployment = pytest.mark.parametrize("overlay", OVERLAYS[:3])
 
 
@@ -31,7 +44,7 @@ def server_arguments() -> dict[str, list[str]]:
 
 
 def server(overlay: str) -> Document:
-    (deployment,) = of_kind(overlay, "Deployment")
+    deployment = named(overlay, "Deployment", SERVER)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     return dict(container)
 
@@ -67,7 +80,9 @@ def test_config_files_are_read_by_the_embedded_server() -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_config_map_holds_the_files_that_compose_mounts(overlay: str) -> None:
     assert "./serving/config:/etc/serving:ro" in COMPOSE["services"]["tensorflow-serving"]["volumes"]
-    (config_map,) = of_kind(overlay, "ConfigMap")
+    (config_map,) = (
+        one for one in of_kind(overlay, "ConfigMap") if one["metadata"]["name"].startswith("serving-config-")
+    )
     assert config_map["data"] == {
         path.name: path.read_text() for path in CONFIG.iterdir() if path.name != "kustomization.yaml"
     }
@@ -99,8 +114,8 @@ def find_all(value: object, key: str) -> list[Document]:
 
 @with_deployment
 def test_service_leads_to_the_server_by_the_name_and_ports_that_compose_has(overlay: str) -> None:
-    (service,), (deployment,) = of_kind(overlay, "Service"), of_kind(overlay, "Deployment")
-    assert service["metadata"]["name"] == "tensorflow-serving" in COMPOSE["services"]
+    service, deployment = named(overlay, "Service", SERVER), named(overlay, "Deployment", SERVER)
+    assert SERVER in COMPOSE["services"]
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     assert service["spec"]["selector"].items() <= labels.items()
     assert [(port["name"], port["port"]) for port in service["spec"]["ports"]] == list(PORTS.items())
@@ -110,7 +125,7 @@ def test_service_leads_to_the_server_by_the_name_and_ports_that_compose_has(over
 
 @with_deployment
 def test_selectors_select_the_server(overlay: str) -> None:
-    (deployment,) = of_kind(overlay, "Deployment")
+    deployment = named(overlay, "Deployment", SERVER)
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     (budget,) = of_kind(overlay, "PodDisruptionBudget")
     policies = {policy["metadata"]["name"]: policy["spec"] for policy in of_kind(overlay, "NetworkPolicy")}
@@ -144,7 +159,7 @@ def test_training_arguments_are_those_of_kedge_train(overlay: str) -> None:
 
 
 def test_ingress_leads_to_the_service() -> None:
-    (service,) = of_kind("overlays/production", "Service")
+    service = named("overlays/production", "Service", SERVER)
     ports = {port["name"] for port in service["spec"]["ports"]}
     for ingress in of_kind("overlays/production", "Ingress"):
         hosts = {host for tls in ingress["spec"]["tls"] for host in tls["hosts"]}
@@ -166,15 +181,47 @@ def test_ingress_leaves_reload_and_metrics_inside() -> None:
     assert not [path for path in paths if any(one.startswith(path) for one in inside)]
 
 
-def test_service_monitor_scrapes_what_compose_scrapes() -> None:
-    (monitor,) = of_kind("overlays/production", "ServiceMonitor")
-    (service,) = of_kind("overlays/production", "Service")
+@pytest.mark.parametrize("name", [SERVER, "pushgateway"])
+def test_service_monitor_scrapes_what_compose_scrapes(name: str) -> None:
+    monitor = named("overlays/production", "ServiceMonitor", name)
+    service = named("overlays/production", "Service", name)
     (endpoint,) = monitor["spec"]["endpoints"]
-    scraped = yaml.safe_load((ROOT / "monitoring" / "prometheus.yml").read_text())["scrape_configs"][0]
+    configuration = yaml.safe_load((ROOT / "monitoring" / "prometheus.yml").read_text())
+    (scraped,) = (job for job in configuration["scrape_configs"] if job["job_name"] == name)
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
-    assert endpoint["path"] == scraped["metrics_path"]
-    assert service["metadata"]["name"] == scraped["job_name"]
+    (port,) = (port["port"] for port in service["spec"]["ports"] if port["name"] == endpoint["port"])
+    assert [f"{name}:{port}"] == scraped["static_configs"][0]["targets"]
+    assert endpoint.get("path") == scraped.get("metrics_path")
+    assert endpoint.get("honorLabels") == scraped.get("honor_labels")
+
+
+def test_pushgateway_is_where_the_jobs_push_to_as_in_compose() -> None:
+    (url,) = (
+        one.partition("=")[2]
+        for one in COMPOSE["services"]["train-mnist"]["environment"]
+        if one.startswith("KEDGE_TRAIN_PUSHGATEWAY=")
+    )
+    service = named("overlays/production", "Service", "pushgateway")
+    deployment = named("overlays/production", "Deployment", "pushgateway")["spec"]["template"]
+    (container,) = deployment["spec"]["containers"]
+    assert url == f"http://pushgateway:{service['spec']['ports'][0]['port']}"
+    assert f"--web.listen-address=:{container['ports'][0]['containerPort']}" in container["args"]
+    assert service["spec"]["selector"].items() <= deployment["metadata"]["labels"].items()
+    assert container["image"] == COMPOSE["services"]["pushgateway"]["image"]
+    jobs = [pod for name, pod in pods("overlays/production") if name.startswith(("Job/", "CronJob/"))]
+    assert jobs
+    for pod in jobs:
+        assert pod["containers"][0]["env"] == [{"name": "KEDGE_TRAIN_PUSHGATEWAY", "value": url}]
+
+
+def test_dashboards_are_those_that_compose_mounts() -> None:
+    (config_map,) = (
+        one
+        for one in of_kind("overlays/production", "ConfigMap")
+        if one["metadata"]["labels"].get("grafana_dashboard") == "1"
+    )
+    folder = ROOT / "monitoring" / "grafana" / "dashboards"
+    assert config_map["data"] == {path.name: path.read_text() for path in folder.glob("*.json")}
 
 
 def test_prometheus_rule_holds_the_rule_files() -> None:
@@ -201,3 +248,32 @@ def test_kserve_serves_every_model_of_the_store() -> None:
         assert (model["modelFormat"]["name"], model["modelFormat"]["version"]) in formats
         served[service["metadata"]["name"]] = model["storageUri"]
     assert served == {name: f"pvc://{claim['metadata']['name']}/{name}" for name in catalogue.names()}
+
+
+def test_scoring_parts_are_as_many_as_the_jobs_pods_and_all_of_one_version() -> None:
+    (claim,) = of_kind(SCORING, "PersistentVolumeClaim")
+    claims = {
+        claim["metadata"]["name"],
+        named("base", "PersistentVolumeClaim", "model-store")["metadata"]["name"],
+    }
+    asked = {}
+    for name, pod in pods(SCORING):
+        (container,) = pod["containers"]
+        assert container["command"] == ["kedge", "score"]
+        with score.make_context(name, list(container["args"])) as context:
+            asked[name] = context.params
+        mounted = {mount["name"] for mount in container["volumeMounts"]}
+        volumes = {one["name"]: one for one in pod["volumes"]}
+        assert mounted == set(volumes)
+        assert {
+            one["persistentVolumeClaim"]["claimName"] for one in volumes.values() if "emptyDir" not in one
+        } <= claims
+    scored, joined = asked["Job/score-imdb"], asked["Job/join-imdb"]
+    job = named(SCORING, "Job", "score-imdb")["spec"]
+    assert job["completionMode"] == "Indexed"
+    assert job["completions"] == scored["shards"] == joined["shards"]
+    assert scored["output"] == joined["output"]
+    assert (scored["join"], joined["join"]) == (False, True)
+    assert scored["version"] is not None
+    assert scored["model"] in catalogue.names()
+    assert named(SCORING, "Job", "join-imdb")["spec"]["suspend"] is True
