@@ -150,7 +150,10 @@ class Fleet:
             return {key: path for key, path in self._loaded.items() if key not in having}
 
     def _without(self, key: int, path: Path, asked: set[Member]) -> tuple[Member, ...]:
-        """The members, as they joined, that were not asked to load a version yet; with none left, it counts as loaded."""
+        """The members, as they joined, that were not asked to load a version yet.
+
+        With none left, it counts as loaded.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._members or self._closed)
             if self._closed:
