@@ -28,6 +28,7 @@ from wire.tensors import to_array
 # Enough connections that all of them lead to the same of two workers once in 500,000 times.
 MANY = 20
 SECONDS = 60
+CLIENTS = 4
 BROKEN = (ConnectionError, http.client.HTTPException)
 # What the versions of the model "plus" answer to 1.
 RIGHT = {"1": 11.0, "2": 21.0}
@@ -139,7 +140,7 @@ class Workers:
 def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     store = tmp_path_factory.mktemp("store")
     plus(store / "plus" / "1", 10)
-    with embedded.running(["--workers=2", f"--model_store_root={store}"], grace=20) as server:
+    with embedded.running(["--workers=2", f"--model_store_root={store}"], grace=20, timeout=180) as server:
         yield Workers(server, store)
 
 
@@ -155,13 +156,20 @@ def under_load(
             answers.append(ask(transport))
         return answers
 
-    with ThreadPoolExecutor(4) as clients:
-        asking = [clients.submit(client, each) for each in (workers.predict, workers.predict_by_grpc) * 2]
+    transports = (workers.predict, workers.predict_by_grpc) * (CLIENTS // 2)
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        asking = [clients.submit(client, each) for each in transports]
         try:
             happens()
         finally:
             over.set()
         return [answer for each in asking for answer in each.result()]
+
+
+def records(path: Path) -> list[bytes]:
+    from serving.session import tensorflow
+
+    return list(tensorflow().data.TFRecordDataset(str(path)).as_numpy_iterator())
 
 
 def is_gone(pid: int) -> bool:
@@ -253,6 +261,8 @@ def test_killed_worker_costs_only_its_connections_and_is_replaced(workers: Worke
 
     answers = under_load(workers, die, ask)
 
+    # Of each client one at most: the other worker's connections are not touched.
+    assert len(broken) <= CLIENTS
     assert {(each.status, each.version) for each in answers} == {(200, version)}
     assert {each.document["predictions"][0] for each in answers} == {RIGHT[version]}
     assert victim not in workers.pids()
@@ -261,18 +271,27 @@ def test_killed_worker_costs_only_its_connections_and_is_replaced(workers: Worke
     assert {each.version for each in map(workers.predict, ["plus"] * MANY)} == {version}
 
 
-def test_workers_told_to_stop_answer_what_is_under_way_and_end(tmp_path: Path) -> None:
+def test_workers_told_to_stop_answer_what_is_under_way_log_it_and_end(tmp_path: Path) -> None:
     saved_models.peculiar(tmp_path / "peculiar" / "1")
     long = b'{"signature_name": "endless", "instances": [100000.0]}'
-    with embedded.running(["--workers=2", f"--model_store_root={tmp_path}"], grace=40) as server:
+    log = tmp_path / "log" / "requests"
+    logging = [f"--request_log_prefix={log}", "--request_log_sampling_rate=1"]
+    with embedded.running(
+        ["--workers=2", f"--model_store_root={tmp_path}", *logging], grace=40, timeout=180
+    ) as server:
         workers = Workers(server, tmp_path)
         pids = workers.pids()
         with ThreadPoolExecutor(1) as clients:
+            for _ in range(MANY):
+                workers.ask("/v1/models/peculiar:predict", long.replace(b"100000", b"1"))
             under_way = clients.submit(workers.ask, "/v1/models/peculiar:predict", long)
             workers.until(lambda: workers.sample('kedge_requests_in_flight{transport="rest"}') == 1)
             os.kill(server.pid, signal.SIGTERM)
             assert under_way.result().document == {"predictions": [200000.0]}
             workers.until(lambda: all(is_gone(pid) for pid in pids))
+    files = sorted(log.parent.iterdir())
+    assert len(files) == 2, "each worker has a file of its own"
+    assert sum(len(records(file)) for file in files) == MANY + 1
 
 
 def test_worker_that_cannot_start_ends_the_server_with_its_reason(tmp_path: Path) -> None:
