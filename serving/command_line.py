@@ -79,15 +79,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(options: ServerOptions) -> None:
+    try:
+        if options.workers > 1:
+            from serving.fleet import supervisor
+
+            supervisor.run(options)
+        else:
+            _run_alone(options)
+    except StatusError as error:
+        raise CannotStart(str(error)) from error
+
+
+def _run_alone(options: ServerOptions) -> None:
     from serving.quiet import wake_tensorflow
 
     wake_tensorflow()
     from serving import process
 
-    try:
-        process.run(options)
-    except StatusError as error:
-        raise CannotStart(str(error)) from error
+    process.run(options)
 
 
 def _versions() -> str:

@@ -43,13 +43,12 @@ def running(arguments: Sequence[str], *, timeout: float = 60.0, grace: float = 1
             *(sys.executable, "-m", "serving", "--port=-1", "--rest_api_port=-1"),
             *(f"--shutdown_grace_seconds={grace / 2}", f"--report_ports_fd={writing}", *arguments),
         ]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(_python_path())}
         process = subprocess.Popen(  # noqa: S603 - our own module, with the caller's flags.
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment,
+            env=environment(),
             pass_fds=(writing,),
         )
         os.close(writing)
@@ -59,10 +58,11 @@ def running(arguments: Sequence[str], *, timeout: float = 60.0, grace: float = 1
             _end(process, grace)
 
 
-def _python_path() -> list[str]:
-    """Where the child finds this package: here, also when it was never installed."""
+def environment() -> dict[str, str]:
+    """What a child process is given, so that it finds this package here, also when it was never installed."""
     inherited = os.environ.get("PYTHONPATH", "")
-    return [str(ROOT), *([inherited] if inherited else [])]
+    paths = [str(ROOT), *([inherited] if inherited else [])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _server(process: subprocess.Popen[bytes], ports: IO[str], log: IO[bytes], timeout: float) -> Server:

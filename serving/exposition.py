@@ -63,7 +63,7 @@ class Values:
     def lines(self) -> Iterator[str]:
         """The samples, a line each."""
         for labels, value in sorted(self._values.copy().items()):
-            yield f"{self.name}{_braces(self.labels, labels)} {_number(value)}"
+            yield f"{self.name}{_braces(self.labels, labels)} {number(value)}"
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ class Histogram:
             for bound, inside in zip(self._texts, series.counts, strict=True):
                 count += inside
                 yield f"{self.name}_bucket{_braces(names, (*labels, bound))} {count}"
-            yield f"{self.name}_sum{_braces(self.labels, labels)} {_number(series.total)}"
+            yield f"{self.name}_sum{_braces(self.labels, labels)} {number(series.total)}"
             yield f"{self.name}_count{_braces(self.labels, labels)} {count}"
 
 
@@ -141,7 +141,7 @@ class Computed:
     def lines(self) -> Iterator[str]:
         """The samples, a line each."""
         for labels, value in self._read():
-            yield f"{self.name}{_braces(self._labels, labels)} {_number(value)}"
+            yield f"{self.name}{_braces(self._labels, labels)} {number(value)}"
 
 
 class Registry:
@@ -222,7 +222,8 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A sample's value as the page has it: whole numbers without a point."""
     if isinstance(value, float) and math.isfinite(value) and value.is_integer():
         return str(int(value))
     return repr(value)

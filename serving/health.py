@@ -5,7 +5,7 @@ import asyncio
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio
 
-from serving.lifecycle import Lifecycle
+from serving.served import Served
 from serving.states import State
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -21,7 +21,7 @@ class Health:
     to NOT_SERVING. Made and used on the event loop, but for `changed`.
     """
 
-    def __init__(self, lifecycle: Lifecycle, *, name_services: bool = False) -> None:
+    def __init__(self, lifecycle: Served, *, name_services: bool = False) -> None:
         self.servicer = aio.HealthServicer()
         self._lifecycle = lifecycle
         self._services = SERVICES if name_services else ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from serving import errors
 from serving.handles import Handle, Holding
 from serving.labels import settle
+from serving.servable import Servable
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class InService:
         """The version that each label of a model stands for now; empty for an unknown model."""
         entry = self._models.get(name)
         return dict(entry.labels) if entry is not None else {}
+
+    def servables(self, name: str) -> Mapping[int, Servable]:
+        """The servable of each version of a model that takes requests; none for an unknown model."""
+        entry = self._models.get(name)
+        held = entry.versions if entry is not None else {}
+        return {number: holding.servable for number, holding in held.items()}
 
     def handle(self, name: str, version: int | None = None, label: str | None = None) -> Handle:
         """Hold the version named, the label's, or else the latest; StatusError with the contract's codes."""

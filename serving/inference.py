@@ -17,8 +17,8 @@ from serving.batching import Batcher
 from serving.config_files import ModelConfig
 from serving.example_signatures import Classification
 from serving.handles import Handle
-from serving.lifecycle import Lifecycle
 from serving.servable import DEFAULT_SIGNATURE, SignatureInfo
+from serving.served import Served
 from serving.states import VersionStatus
 from serving.timing import Timing
 from wire.errors import Code, StatusError
@@ -108,7 +108,7 @@ class Inference:
 
     def __init__(
         self,
-        lifecycle: Lifecycle,
+        lifecycle: Served,
         batcher: Batcher,
         observer: RunObserver,
         *,

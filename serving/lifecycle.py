@@ -19,6 +19,7 @@ from serving.handles import Handle
 from serving.loading import Loader, RetryPolicy
 from serving.model_state import Model
 from serving.policy import Load
+from serving.servable import Servable
 from serving.source import Source, fingerprint
 from serving.states import State, VersionStatus
 from serving.transitions import LifecycleObserver, Transitions, Unobserved
@@ -46,7 +47,7 @@ class Watch:
 
 
 class Lifecycle:
-    """Owns the versions of the configured models. Thread-safe.
+    """Owns the versions of the configured models. Thread-safe; `changed` tells of changes and bars them.
 
     `start` runs it in a thread until `stop`; without it `step` does one round, as tests do.
     """
@@ -69,7 +70,7 @@ class Lifecycle:
         self._unloads = executor or ThreadPoolExecutor(CPUS, thread_name_prefix="unload")
         self._source = Source()
         self._observer = observer or Unobserved()
-        self._changed = threading.Condition()
+        self.changed = threading.Condition()
         self._transitions = Transitions(
             load,
             retries=retries or RetryPolicy(),
@@ -77,7 +78,7 @@ class Lifecycle:
             clock=clock,
             loads=self._loads,
             unloads=self._unloads,
-            lock=self._changed,
+            lock=self.changed,
             changed=self._wake,
         )
         self._models: dict[str, Model] = {}
@@ -103,12 +104,12 @@ class Lifecycle:
 
         Waits for loads under way, and `grace` seconds for requests that still hold a version.
         """
-        with self._changed:
+        with self.changed:
             self._transitions.stopping = True
             self._wake()
         if self._thread is not None:
             self._thread.join()
-        with self._changed:
+        with self.changed:
             for model in self._models.values():
                 for version in model.versions.values():
                     if version.state == State.AVAILABLE:
@@ -127,7 +128,7 @@ class Lifecycle:
 
     def status(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """Every version of a model ever seen, newest first, or just one; StatusError (NOT_FOUND)."""
-        with self._changed:
+        with self.changed:
             model = self._models.get(name)
             known = dict(model.versions) if model is not None else {}
             if version is not None:
@@ -138,7 +139,7 @@ class Lifecycle:
 
     def statuses(self) -> Mapping[str, list[VersionStatus]]:
         """The versions of every model that is configured or was, newest first; none where none was seen."""
-        with self._changed:
+        with self.changed:
             return {
                 name: [each.status() for _, each in sorted(model.versions.items(), reverse=True)]
                 for name, model in sorted(self._models.items())
@@ -148,9 +149,13 @@ class Lifecycle:
         """The version that each label of a model stands for now; empty for an unknown model."""
         return self._transitions.in_service.labels(name)
 
+    def servables(self, name: str) -> Mapping[int, Servable]:
+        """The servable of each version of a model that takes requests; none for an unknown model."""
+        return self._transitions.in_service.servables(name)
+
     def ready(self) -> bool:
         """Whether every configured model has an available version; with a store root, one model at least."""
-        with self._changed:
+        with self.changed:
             configured = [model for model in self._models.values() if model.config is not None]
             served = all(self._transitions.in_service.serves(model.name) for model in configured)
             return served and (bool(configured) or self._watch.store_root is None)
@@ -169,7 +174,7 @@ class Lifecycle:
         new = self._apply(configs)
         if not self._wait_for(lambda: self._came_out(new), timeout):
             raise errors.still_loading(new, timeout or 0.0)
-        with self._changed:
+        with self.changed:
             failures = [self._models[name].failure() for name in sorted(new)]
         if any(failures):
             raise errors.did_not_become_available(failure for failure in failures if failure)
@@ -178,8 +183,9 @@ class Lifecycle:
         """Look at what is due, decide and act, once. Seconds until the next is due; None: not by time."""
         self._read_configs()
         self._scan()
-        with self._changed:
+        with self.changed:
             self._act()
+            self.changed.notify_all()
             return self._pause()
 
     def _run(self) -> None:
@@ -189,27 +195,27 @@ class Lifecycle:
             except Exception:  # noqa: BLE001 - what is in service stays, and the next round may be better.
                 _log.exception("the lifecycle's round failed")
                 pause = 1.0
-            with self._changed:
-                self._changed.wait_for(lambda: self._woken, pause)
+            with self.changed:
+                self.changed.wait_for(lambda: self._woken, pause)
                 self._woken = False
                 if self._transitions.stopping:
                     return
 
     def _wait_for(self, predicate: Callable[[], bool], timeout: float | None) -> bool:
-        with self._changed:
-            return self._changed.wait_for(predicate, timeout)
+        with self.changed:
+            return self.changed.wait_for(predicate, timeout)
 
     def _wake(self) -> None:
         """Under the lock: have a round soon, and everybody look again who waits for a change."""
         self._woken = True
-        self._changed.notify_all()
+        self.changed.notify_all()
 
     def _came_out(self, names: Iterable[str]) -> bool:
         return all(self._models[name].outcome() is not None for name in names)
 
     def _apply(self, configs: Sequence[ModelConfig]) -> frozenset[str]:
         """Put a configuration in force; the names that were not configured before."""
-        with self._changed:
+        with self.changed:
             self._configs = tuple(configs)
             return self._configure()
 
@@ -246,27 +252,27 @@ class Lifecycle:
     def _scan(self) -> None:
         """Look at the disk, if that is due, without the lock."""
         poll = self._watch.poll_seconds
-        with self._changed:
+        with self.changed:
             if self._next_scan is None or self._clock() < self._next_scan:
                 return
         self._discover()
-        with self._changed:
+        with self.changed:
             self._next_scan = self._clock() + poll if poll > 0 else None
             configs = [model.config for model in self._models.values() if model.config is not None]
             failing = [(model, each) for model in self._models.values() for each in model.failing()]
         found = [(config, self._source.look(config)) for config in configs]
         changed = [(model, each) for model, each in failing if fingerprint(each.path) != each.fingerprint]
-        with self._changed:
+        with self.changed:
             for config, present in found:
                 self._models[config.name].found(config, present)
             for model, version in changed:
                 model.changed(version, self._clock())
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def _discover(self) -> None:
         root = self._watch.store_root
         discovered = self._source.models(root) if root is not None else ()
-        with self._changed:
+        with self.changed:
             if discovered is not None and discovered != self._discovered:
                 self._discovered = discovered
                 self._configure()

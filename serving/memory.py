@@ -18,9 +18,12 @@ def limit() -> int:
     return min([machine, *(each for path in _CONTROL_GROUPS if (each := _number(path)) > 0)])
 
 
-def for_bodies() -> int:
-    """The bytes that the bodies of all requests under way may have unless an option says otherwise."""
-    return max(LEAST_FOR_BODIES, limit() // SHARE_OF_BODIES)
+def for_bodies(processes: int = 1) -> int:
+    """The bytes that the bodies of all requests under way may have unless an option says otherwise.
+
+    `processes` share the memory.
+    """
+    return max(LEAST_FOR_BODIES, limit() // SHARE_OF_BODIES // processes)
 
 
 def _number(path: Path) -> int:

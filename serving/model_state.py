@@ -34,6 +34,11 @@ class Version:
     fingerprint: Fingerprint = ()
     holding: Holding | None = None
 
+    @property
+    def fails(self) -> bool:
+        """Whether the last attempt to load it has failed, and no other has gone well since."""
+        return self.abandoned or (self.state == State.LOADING and self.error is not None)
+
     def status(self) -> VersionStatus:
         """What is told of it; an error only once the load has ended with it."""
         if self.state == State.END and self.error is not None:
@@ -68,7 +73,8 @@ class Version:
 class Model:
     """A model that is, or was, configured (`config` None: no longer), and every version of it ever seen.
 
-    `scanned` once its base path has been looked at, `missing` is why it could not be.
+    `scanned` once its base path has been looked at, `missing` is why it could not be, and `present` what was
+    there when it last could be.
     """
 
     name: str
@@ -76,11 +82,12 @@ class Model:
     versions: dict[int, Version] = field(default_factory=dict)
     scanned: bool = False
     missing: StatusError | None = None
+    present: Mapping[int, Path] | None = None
 
     def configure(self, config: ModelConfig) -> None:
         """Its configuration is this from now on."""
         if self.config is None or self.config.base_path != config.base_path:
-            self.scanned, self.missing = False, None
+            self.scanned, self.missing, self.present = False, None, None
         self.config = config
 
     def remove(self) -> None:
@@ -95,8 +102,17 @@ class Model:
         self.scanned = True
         self.missing = present if isinstance(present, StatusError) else None
         if not isinstance(present, StatusError):
-            wanted = aspired(config.policy, present)
-            self._want({number: present[number] for number in wanted})
+            self.present = present
+            self.aspire()
+
+    def aspire(self) -> None:
+        """Want what the policy says of the versions on disk, and of how loading them went."""
+        if self.config is None or self.present is None:
+            return
+        # What is served stays until something newer is: then there is no need of anything older.
+        failed = () if self.available() else [number for number, each in self.versions.items() if each.fails]
+        wanted = aspired(self.config.policy, self.present, failed)
+        self._want({number: self.present[number] for number in wanted})
 
     def failing(self) -> list[Version]:
         """The versions whose files decide whether they are tried again before, or besides, their time."""
@@ -136,8 +152,8 @@ class Model:
     def outcome(self) -> tuple[int | None, StatusError | None] | None:
         """How a newly configured model came out, None while that is open.
 
-        (version, None) when one is available, (version or None, error) when none is there or its first
-        attempt failed; further attempts are not waited for.
+        (version, None) when one is available, (version or None, error) when none is there or the first
+        attempts of all have failed; further attempts are not waited for.
         """
         known = sorted(self.versions.values(), key=lambda each: each.number, reverse=True)
         for version in known:
@@ -152,8 +168,8 @@ class Model:
         tried = [version for version in known if version.aspired]
         if not tried:
             return None, StatusError(Code.NOT_FOUND, "the base path has no version to serve yet")
-        failed = next((version for version in tried if version.error is not None), None)
-        return None if failed is None else (failed.number, failed.error)
+        is_open = any(version.error is None for version in tried)
+        return None if is_open else (tried[0].number, tried[0].error)
 
     def failure(self) -> tuple[str, int | None, StatusError] | None:
         """Its name, the version and the error, where it came out with one."""

@@ -37,10 +37,6 @@ _CONTRADICTIONS = (
         "--log_format is neither text nor json; give one of them",
     ),
     _Contradiction(
-        lambda o: o.port == o.rest_api_port > 0,
-        "--port and --rest_api_port are the same; give one of them another",
-    ),
-    _Contradiction(
         lambda o: bool(o.otlp_endpoint) and not o.otlp_endpoint.startswith(("http://", "https://")),
         "--otlp_endpoint is no URL; give http://HOST:PORT, or https:// with TLS",
     ),
@@ -97,6 +93,18 @@ _CONTRADICTIONS = (
         ),
         "a limit is 0 or less; give --rest_api_max_body_bytes, --rest_api_max_inflated_bytes, "
         "--grpc_max_message_bytes and --grpc_max_concurrent_streams a positive number",
+    ),
+    _Contradiction(
+        lambda o: o.workers < 1,
+        "--workers is less than 1; give the number of processes that serve",
+    ),
+    _Contradiction(
+        lambda o: o.workers > 1 and bool(o.grpc_socket_path),
+        "--grpc_socket_path is one process's, and --workers are several; leave one of them out",
+    ),
+    _Contradiction(
+        lambda o: o.workers > o.request_log_max_files,
+        "--request_log_max_files is less than --workers, each of which writes a file of its own; give more",
     ),
     _Contradiction(
         _parallelism_set_thrice,

@@ -197,7 +197,14 @@ class ServerOptions:
     max_request_bytes_in_flight: int = _flag(
         0,
         "Most bytes that the bodies of requests under way have together; 0: a sixteenth of the memory that "
-        "the process may use, at least 64 MiB. A request that is alone is always taken (own addition).",
+        "the process may use, shared among --workers, at least 64 MiB. A request that is alone is always "
+        "taken (own addition).",
+    )
+    workers: int = _flag(
+        1,
+        "Processes that serve, on the same ports and with the same versions; one that ends is replaced. Each "
+        "loads all models, and each has the limits (connections, requests and bytes under way, batching, "
+        "threads) for itself (own addition).",
     )
     log_format: str = _flag("text", "How log lines are written: text or json (own addition).")
     access_log: bool = _flag(False, "Write a line to the log for each request (own addition).")

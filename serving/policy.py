@@ -28,11 +28,19 @@ class Specific:
 VersionPolicy = Latest | All | Specific
 
 
-def aspired(policy: VersionPolicy, present: Collection[int]) -> frozenset[int]:
-    """The versions, of those `present` on disk, that should be loaded."""
+def aspired(policy: VersionPolicy, present: Collection[int], failed: Collection[int] = ()) -> frozenset[int]:
+    """The versions, of those `present` on disk, that should be loaded.
+
+    `failed` could not be loaded while nothing else of the model is served: where that are all that are
+    wanted of the latest, so is the next older one, rather than none.
+    """
     match policy:
         case Latest(count):
-            return frozenset(sorted(present, reverse=True)[: count or 1])
+            newest = sorted(present, reverse=True)
+            wanted = count or 1
+            while set(newest[:wanted]) <= set(failed) and wanted < len(newest):
+                wanted += 1
+            return frozenset(newest[:wanted])
         case All():
             return frozenset(present)
         case Specific(versions):

@@ -1,7 +1,9 @@
 """Opening the server's ports, and saying in one line why one cannot be opened."""
 
+import contextlib
+import dataclasses
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -11,6 +13,7 @@ from serving.config_files import Tls
 from serving.options import ServerOptions
 
 FREE = -1
+FLAGS = ("port", "rest_api_port")
 # How long a gRPC client may take for TLS and HTTP/2's greeting.
 HANDSHAKE_SECONDS = 30
 # How often a gRPC connection on which nothing comes is asked for a sign of life, and how long that may take.
@@ -33,7 +36,7 @@ def grpc_options(options: ServerOptions) -> list[tuple[str, str | int]]:
     return [
         ("grpc.max_receive_message_length", options.grpc_max_message_bytes),
         ("grpc.max_send_message_length", -1),
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(options.workers > 1)),
         ("grpc.max_concurrent_streams", options.grpc_max_concurrent_streams),
         *([("grpc.max_allowed_incoming_connections", connections)] if connections > 0 else []),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
@@ -67,30 +70,52 @@ def bound_rest_socket(options: ServerOptions) -> socket.socket | None:
     """A socket with the REST port, on which nobody listens yet; None where REST is off. StartError."""
     if not options.rest_api_port:
         return None
-    number = 0 if options.rest_api_port == FREE else options.rest_api_port
-    return _bound(options, number, f"--rest_api_port={options.rest_api_port}")
+    return _bound(options, "rest_api_port", shared=options.workers > 1)
 
 
 def check(options: ServerOptions) -> None:
     """StartError when a port cannot be had: told at once, and not only when the models have loaded."""
-    for flag in ("port", "rest_api_port"):
-        number = getattr(options, flag)
-        if number > 0:
-            _bound(options, number, f"--{flag}={number}").close()
+    for flag in FLAGS:
+        if getattr(options, flag) > 0:
+            _bound(options, flag).close()
 
 
-def _bound(options: ServerOptions, number: int, flag: str) -> socket.socket:
+@contextlib.contextmanager
+def reserved(options: ServerOptions) -> Iterator[ServerOptions]:
+    """The options with the numbers of both ports, which workers can have inside the block, and only they.
+
+    StartError: a port cannot be had.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise StartError("--workers: this system cannot share a port among processes; leave it out")
+    check(options)
+    with contextlib.ExitStack() as held:
+        numbers = {}
+        for flag in FLAGS:
+            if getattr(options, flag):
+                bound = held.enter_context(_bound(options, flag, shared=True))
+                numbers[flag] = bound.getsockname()[1]
+        yield dataclasses.replace(options, **numbers)
+
+
+def _bound(options: ServerOptions, flag: str, *, shared: bool = False) -> socket.socket:
+    given = getattr(options, flag)
+    number = 0 if given == FREE else given
     host = options.bind_address.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listening.bind((host, number))
     except (OSError, OverflowError) as error:
         listening.close()
-        raise _cannot(flag, options.bind_address, str(getattr(error, "strerror", error))) from error
+        raise _cannot(
+            f"--{flag}={given}", options.bind_address, str(getattr(error, "strerror", error))
+        ) from error
     return listening
 
 

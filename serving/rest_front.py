@@ -48,6 +48,10 @@ HUNG_UP_ON = (408, 413)
 NOT_FOUND_PAGE = b"<HTML><HEAD><TITLE>404 Not Found</TITLE></HEAD><BODY><H1>Not Found</H1></BODY></HTML>\n"
 
 
+# Reads the metrics page; None when it cannot be had now.
+ReadPage = Callable[[], Awaitable[bytes | None]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RestOptions:
     """`timeout` is the seconds that a run may take, None for any; `metrics_path` "" turns the metrics off."""
@@ -100,7 +104,10 @@ class RestFront:
         options: RestOptions | None = None,
         *,
         watchers: Sequence[Watcher] = (),
+        read_page: ReadPage | None = None,
     ) -> None:
+        """`read_page` reads the metrics page, where that is not only this process's."""
+        self._read_page = read_page
         self._inference = inference
         self._metrics = metrics
         self._admission = admission
@@ -121,13 +128,13 @@ class RestFront:
         path = request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
         if rest_urls.is_api(path):
             return await self._api(request, path)
-        response = self._beside_the_api(request, path)
+        response = await self._beside_the_api(request, path)
         await rest_body.send(response, request, self._options.body.patience)
         return response
 
-    def _beside_the_api(self, request: web.BaseRequest, path: str) -> web.Response:
+    async def _beside_the_api(self, request: web.BaseRequest, path: str) -> web.Response:
         if self._options.metrics_path and path.partition("?")[0] == self._options.metrics_path:
-            return self._page(request, path)
+            return await self._page(request, path)
         if request.method in ("GET", "HEAD") and path == HEALTH_PATH:
             return _response(200, b"ok\n", "text/plain")
         if request.method in ("GET", "HEAD") and path == READINESS_PATH:
@@ -268,7 +275,7 @@ class RestFront:
         exchange.code = Code.OK if allowed else Code.INVALID_ARGUMENT
         return _response(200 if allowed else 400, b"", None, self._cors())
 
-    def _page(self, request: web.BaseRequest, path: str) -> web.Response:
+    async def _page(self, request: web.BaseRequest, path: str) -> web.Response:
         expected, tokens = self._options.metrics_path, self._options.tokens
         if tokens is not None and not self._options.open_metrics:
             try:
@@ -277,7 +284,10 @@ class RestFront:
                 return _response(401, f"{error.message}\n".encode(), "text/plain", REFUSALS[401])
         if path != expected:
             return _response(400, f"Unexpected path: {path}. Should be {expected}".encode(), "text/plain")
-        return _response(200, self._metrics.registry.page(), "text/plain")
+        page = await self._read_page() if self._read_page else self._metrics.registry.page()
+        if page is None:
+            return _response(503, b"the metrics cannot be had now\n", "text/plain")
+        return _response(200, page, "text/plain")
 
     def _readiness(self) -> web.Response:
         """Ready while every configured model has an available version and the server is not stopping."""

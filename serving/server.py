@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Protocol
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from serving import config_files, loading, ports, tls
+from serving import announce, config_files, configured, loading, memory, ports, tls
 from serving.admission import Admission
 from serving.auth import Guard, Tokens
 from serving.batching import Batcher
@@ -23,14 +24,15 @@ from serving.exposition import Registry
 from serving.grpc_front import MODEL_SERVICE, PREDICTION_SERVICE, GrpcFront
 from serving.health import Health
 from serving.inference import Inference
-from serving.lifecycle import Lifecycle, Watch
+from serving.lifecycle import Lifecycle
 from serving.metrics import Metrics
 from serving.observation import Observation
-from serving.options import ServerOptions, without_effect
+from serving.options import ServerOptions
 from serving.request_log import RequestLog
 from serving.rest_body import BodyLimits
 from serving.rest_connections import ConnectionLimits, listen
-from serving.rest_front import RestFront, RestOptions
+from serving.rest_front import ReadPage, RestFront, RestOptions
+from serving.served import Served
 from serving.states import State
 from wire.errors import StatusError
 
@@ -43,20 +45,37 @@ LAST_ANSWERS_SECONDS = 0.5
 LAST_RECORDS_SECONDS = 2.0
 
 
+class Owner(Served, Protocol):
+    """What owns the versions: it is started, and stopped at the end."""
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+
+    def settle(self, timeout: float | None = None) -> bool:
+        """Wait until requests can be answered, or it is known why not."""
+
+    def stop(self, grace: float | None = 30.0) -> None:
+        """Free everything."""
+
+
 class ModelServer:
     """Serves models by TensorFlow Serving's network API. Made and used on one running event loop.
 
     `grpc_port` and `rest_port` are 0 for what is off, and before `start`.
     """
 
-    def __init__(self, options: ServerOptions) -> None:
-        """StatusError: a file that an option names cannot be read or is not valid."""
+    def __init__(self, options: ServerOptions, follow: "Follow | None" = None) -> None:
+        """`follow` makes what owns the versions where that is not this process.
+
+        StatusError: a file that an option names cannot be read or is not valid.
+        """
         self.grpc_port = 0
         self.rest_port = 0
         self._options = options
         self._monitoring = _monitoring(options)
         self._admission = Admission(
-            max_requests=options.max_requests_in_flight, max_bytes=options.max_request_bytes_in_flight
+            max_requests=options.max_requests_in_flight,
+            max_bytes=options.max_request_bytes_in_flight or memory.for_bodies(options.workers),
         )
         self._tls = tls.read(Path(options.ssl_config_file)) if options.ssl_config_file else None
         self._tokens = (
@@ -69,8 +88,9 @@ class ModelServer:
         self._batcher = Batcher(
             _batching(options), per_model=options.enable_per_model_batching_parameters, observer=self._metrics
         )
-        self._events = _Events(self._metrics, self._observation.requests)
-        self._lifecycle = _lifecycle(options, self._events)
+        self._events = Events(self._metrics, self._observation.requests)
+        self._lifecycle: Owner = (follow or _lifecycle)(options, self._events)
+        self._metrics_page: ReadPage | None = None
         self._health = Health(self._lifecycle, name_services=options.enable_grpc_healthcheck_service)
         self._events.health = self._health
         self._inference = Inference(
@@ -89,9 +109,10 @@ class ModelServer:
         Waits until every configured model has an available version, or it is known why it has none yet.
         ports.StartError: a port cannot be had; that is told before anything is loaded.
         """
-        for name in without_effect(self._options):
-            _log.warning("--%s has no effect on this server", name)
-        ports.check(self._options)
+        # Of workers it is their supervisor that does both.
+        if self._options.workers == 1:
+            announce.left_out(self._options)
+            ports.check(self._options)
         rest_socket = ports.bound_rest_socket(self._options)
         try:
             await self._load()
@@ -127,6 +148,14 @@ class ModelServer:
         except TimeoutError:
             return False
         return drained
+
+    def page(self) -> bytes:
+        """The metrics of this process; to be called on the event loop."""
+        return self._metrics.registry.page()
+
+    def show_page(self, read: ReadPage) -> None:
+        """Show this metrics page, and not the own one; to be called before `start`."""
+        self._metrics_page = read
 
     async def _load(self) -> None:
         self._lifecycle.start()
@@ -166,6 +195,7 @@ class ModelServer:
             self._admission,
             _rest_options(options, self._monitoring, self._tokens),
             watchers=self._observation.watchers,
+            read_page=self._metrics_page,
         )
         limits = ConnectionLimits(
             most=options.rest_api_max_connections,
@@ -180,7 +210,7 @@ class ModelServer:
         return port
 
 
-class _Events:
+class Events:
     """Tells metrics and health what happens to versions, on whatever thread it does."""
 
     def __init__(self, metrics: Metrics, requests: RequestLog) -> None:
@@ -207,6 +237,10 @@ class _Events:
         """Log the requests to these models from now on."""
         self.requests.configure(configs)
 
+    def trusted(self, configs: Sequence[ModelConfig]) -> None:
+        """A reload by request may have logged what the server's own configuration has."""
+        self.requests.trust(configs)
+
     def ran(self, model: str, api: str, seconds: float) -> None:
         """Count a run of the warm-up on the loop, where those of requests are counted."""
         if not self._loop.is_closed():
@@ -217,28 +251,12 @@ class _Events:
         self._metrics.warmed_up(path, records, seconds, error)
 
 
-def _lifecycle(options: ServerOptions, events: _Events) -> Lifecycle:
-    def configs(
-        read: Callable[[ServerOptions], Sequence[ModelConfig]] = config_files.models_from_options,
-    ) -> Sequence[ModelConfig]:
-        found = read(options)
-        events.requests.trust(found)
-        return found
+# Makes what owns the versions.
+Follow = Callable[[ServerOptions, Events], Owner]
 
-    watch = Watch(
-        poll_seconds=options.file_system_poll_wait_seconds,
-        store_root=Path(options.model_store_root).absolute() if options.model_store_root else None,
-        read_configs=lambda: configs(config_files.changed_models),
-        config_seconds=options.model_config_file_poll_wait_seconds if options.model_config_file else 0,
-    )
-    return Lifecycle(
-        configs(),
-        loading.loader(options, events),
-        watch=watch,
-        retries=loading.retry_policy(options),
-        load_threads=options.num_load_threads,
-        observer=events,
-    )
+
+def _lifecycle(options: ServerOptions, events: Events) -> Lifecycle:
+    return configured.lifecycle(options, loading.loader(options, events), events, events.requests.trust)
 
 
 def _monitoring(options: ServerOptions) -> Monitoring:

@@ -119,6 +119,7 @@ class Transitions:
                 self._loaded(model, version, servable)
             elif failure is not None:
                 self._failed(model, version, failure)
+            model.aspire()
             self._changed()
 
     def _loaded(self, model: Model, version: Version, servable: Servable) -> None:

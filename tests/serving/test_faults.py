@@ -111,10 +111,12 @@ def _states(server: Server) -> dict[str, str]:
         return {each["version"]: each["state"] for each in found}
 
 
-def test_versions_are_swapped_under_load(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_versions_are_swapped_under_load(tmp_path: Path, workers: int) -> None:
     base = tmp_path / "m"
     _version(base, 1)
-    with embedded.running([f"--model_base_path={base}", "--model_name=m"]) as server, _load(server) as load:
+    flags = [f"--model_base_path={base}", "--model_name=m", f"--workers={workers}"]
+    with embedded.running(flags) as server, _load(server) as load:
         for number in (2, 3, 4):
             _version(base, number)
             _until(lambda number=number: load.served(number))

@@ -176,6 +176,38 @@ def test_old_version_stays_when_the_new_one_fails(stage):
     assert stage.latest("m") == 1
 
 
+@pytest.mark.parametrize("retries", [0, 5])
+def test_newest_version_that_loads_serves_where_newer_ones_are_broken_at_the_start(stage, retries):
+    for version in (1, 2, 3, 4):
+        stage.publish("m", version)
+    stage.loads.failing |= {"m/3", "m/4"}
+    lifecycle = stage.open(stage.model("m"), retries=RetryPolicy(retries=retries))
+    stage.round()
+
+    assert stage.latest("m") == 2
+    assert lifecycle.ready()
+    assert lifecycle.settle(0)
+    assert 1 not in stage.states("m")
+    # It stays beside the attempts that go on, and goes once one of them goes well.
+    stage.loads.failing.clear()
+    (stage.root / "m" / "4" / "saved_model.pb").write_bytes(b"mended")
+    stage.round()
+    assert stage.latest("m") == 4
+    assert stage.states("m")[2] == END
+
+
+def test_older_version_is_not_loaded_where_another_serves(stage):
+    stage.publish("m", 1)
+    stage.open(stage.model("m"), retries=RetryPolicy(retries=0))
+    stage.loads.failing.add("m/3")
+    stage.publish("m", 2)
+    stage.publish("m", 3)
+    stage.round()
+
+    assert stage.latest("m") == 1
+    assert 2 not in stage.states("m")
+
+
 def test_held_version_is_destroyed_after_its_last_holder(stage):
     stage.publish("m", 1)
     lifecycle = stage.open(stage.model("m"))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -254,6 +255,21 @@ async def _answer_of(endpoint: Endpoint, sent: bytes) -> bytes:
 async def test_client_that_does_not_go_on_is_hung_up_on(store: Path, sent: bytes, answer: bytes) -> None:
     async with _serving(store, "--rest_api_idle_timeout_seconds=0.2") as endpoint:
         assert (await _answer_of(endpoint, sent))[: len(answer or b"1")] == answer
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)), b"GET / HTTP/9.9\r\n\r\n"],
+    ids=["http2", "http9"],
+)
+async def test_what_is_not_http_1_is_a_line_of_the_log_without_a_traceback(
+    store: Path, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with _serving(store) as endpoint:
+        with caplog.at_level(logging.INFO, "serving.rest_connections"):
+            assert (await _answer_of(endpoint, sent)).split()[1] == b"400"
+    told = [record for record in caplog.records if "127.0.0.1" in record.getMessage()]
+    assert [(record.levelno, record.exc_info) for record in told] == [(logging.INFO, None)]
 
 
 async def test_client_that_does_not_read_its_answer_is_hung_up_on(store: Path) -> None:

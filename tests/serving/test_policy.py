@@ -25,6 +25,23 @@ def test_aspired_versions_of_each_policy(policy, present, expected):
 
 
 @pytest.mark.parametrize(
+    ("policy", "failed", "expected"),
+    [
+        (Latest(), [3], {3, 2}),
+        (Latest(), [2], {3}),
+        (Latest(), [2, 3], {1, 2, 3}),
+        (Latest(), [1, 2, 3], {1, 2, 3}),
+        (Latest(2), [3], {2, 3}),
+        (Latest(2), [3, 2], {1, 2, 3}),
+        (All(), [3], {1, 2, 3}),
+        (Specific((3,)), [3], {3}),
+    ],
+)
+def test_older_version_is_aspired_where_none_of_the_latest_can_be_loaded(policy, failed, expected):
+    assert aspired(policy, [1, 3, 2], failed) == expected
+
+
+@pytest.mark.parametrize(
     ("aspired_states", "stale_states", "expected"),
     [
         # aspired version: state            no longer aspired        next
