@@ -249,7 +249,7 @@ def test_tensor_info_reads_free_sizes_and_unknown_rank() -> None:
 def test_encoded_array_is_the_message_in_wire_format(
     dtype: np.dtype[Any], shape: tuple[int, ...], as_content: bool
 ) -> None:
-    array = np.full(shape, b"ab" if dtype == object else 1, dtype)
+    array = np.full(shape, b"ab" if dtype.kind == "O" else 1, dtype)
     proto = messages.TensorProto()
     tensors.fill(proto, array, as_content=as_content)
     assert b"".join(tensors.encode(array, as_content=as_content)) == proto.SerializeToString()
