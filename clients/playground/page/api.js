@@ -1,8 +1,16 @@
 // Questions to the playground's own server. What goes wrong is one line for a person.
 
-export class Trouble extends Error {}
+export class Trouble extends Error {
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
 
+// Of the answers that are errors, those that say that the model server is away.
+const AWAY = [503, 504];
 const GONE = "The playground does not answer. Is `kedge playground` still running?";
+const LATER = "No answer from the model server. This is asked again as soon as it is back.";
 
 export const get = (path) => ask(path, { method: "GET" });
 
@@ -21,12 +29,12 @@ async function ask(path, options) {
   } catch {
     throw new Trouble(GONE);
   }
-  if (!response.ok) throw new Trouble(sentence(document.error ?? `HTTP ${response.status}`));
+  if (!response.ok) throw new Trouble(sentence(document.error ?? `HTTP ${response.status}`), response.status);
   return document;
 }
 
 function sentence(text) {
-  const line = text.charAt(0).toUpperCase() + text.slice(1);
+  const line = text.replace(/^[a-z]+(?= )/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
   return /[.?!]$/.test(line) ? line : `${line}.`;
 }
 
@@ -54,7 +62,7 @@ export function newestOnly(question, { answered, failed }) {
       if (asked === generation) answered(answer);
     } catch (error) {
       if (!(error instanceof Trouble)) throw error;
-      if (asked === generation) failed(error.message);
+      if (asked === generation) failed(AWAY.includes(error.status) ? LATER : error.message);
     }
   }
 

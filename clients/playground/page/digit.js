@@ -23,7 +23,7 @@ export function makeDigit(choice, labels, lookAgain) {
     },
     { answered: show, failed },
   );
-  const pad = makePad(byId("pad"), changed);
+  const pad = makePad(byId("pad"), { changed, said: (text) => (byId("pen-said").textContent = text) });
   byId("undo").addEventListener("click", () => pad.undo());
   byId("clear").addEventListener("click", () => pad.clear());
 

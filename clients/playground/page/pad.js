@@ -2,11 +2,11 @@
 // colours, and be undone. The picture for the model is white ink on black, whatever the page's colours.
 
 const SIDE = 280; // the picture that is sent, and the unit of all positions
-const PEN = 21;
+const PEN = 22;
 const STEP = 8;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-export function makePad(canvas, changed) {
+export function makePad(canvas, { changed, said }) {
   const strokes = [];
   const pressed = new Set();
   const pen = { x: SIDE / 2, y: SIDE / 4, down: false, shown: false };
@@ -28,20 +28,17 @@ export function makePad(canvas, changed) {
 
   function cursor(context, colour) {
     context.strokeStyle = colour;
-    context.lineWidth = 2;
+    context.lineWidth = pen.down ? 4 : 2;
+    context.setLineDash(pen.down ? [] : [4, 4]);
     context.beginPath();
     context.arc(pen.x, pen.y, PEN / 2 + 3, 0, 2 * Math.PI);
     context.stroke();
-    if (!pen.down) return;
-    context.fillStyle = colour;
-    context.beginPath();
-    context.arc(pen.x, pen.y, 4, 0, 2 * Math.PI);
-    context.fill();
+    context.setLineDash([]);
   }
 
-  function update(settled) {
+  function update() {
     draw();
-    changed(settled);
+    changed();
   }
 
   canvas.addEventListener("pointerdown", (event) => {
@@ -50,19 +47,19 @@ export function makePad(canvas, changed) {
     canvas.setPointerCapture(pointer);
     pen.shown = pen.down = false;
     strokes.push([place(event)]);
-    update(false);
+    update();
   });
   canvas.addEventListener("pointermove", (event) => {
     if (event.pointerId !== pointer) return;
     const events = event.getCoalescedEvents?.() ?? [];
     strokes.at(-1)?.push(...(events.length ? events : [event]).map(place));
-    update(false);
+    update();
   });
   for (const name of ["pointerup", "pointercancel"]) {
     canvas.addEventListener(name, (event) => {
       if (event.pointerId !== pointer) return;
       pointer = null;
-      update(true);
+      update();
     });
   }
 
@@ -77,8 +74,9 @@ export function makePad(canvas, changed) {
       if (event.repeat) return;
       pen.shown = true;
       pen.down = !pen.down;
+      said(pen.down ? "Pen down" : "Pen up");
       if (pen.down) strokes.push([[pen.x, pen.y]]);
-      update(true);
+      update();
     } else if (event.key === "Backspace" || event.key === "Delete") {
       undo();
     } else if (event.key === "Escape") {
@@ -108,20 +106,20 @@ export function makePad(canvas, changed) {
     }
     pen.shown = true;
     if (pen.down) strokes.at(-1)?.push([pen.x, pen.y]);
-    if (pen.down) update(false);
+    if (pen.down) update();
     else draw();
   }
 
   function undo() {
     strokes.pop();
     pen.down = false;
-    update(true);
+    update();
   }
 
   function clear() {
     strokes.length = 0;
     pen.down = false;
-    update(true);
+    update();
   }
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

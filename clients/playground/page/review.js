@@ -6,8 +6,9 @@ import { byId, makeMeta, makeSaid, makeTrouble, percent } from "./show.js";
 
 const PAUSE = 300; // of typing, in milliseconds, before the review is asked about
 const STRONG = 1; // the log-odds at which a word has its full colour, where no word has more
-const FAINT = 0.05; // below this share of the strongest a word stays plain
+const FAINT = 0.08; // below this share of the strongest a word stays plain
 const LISTED = 5;
+const LEAST = 0.005; // what is less is a zero with two digits
 const WORD = /[^\s!"#$%&()*+,\-./:;<=>?@[\\\]^_`{|}~]/;
 const EXAMPLES = {
   praise:
@@ -116,8 +117,8 @@ function showWords(found, limits) {
   byId("marked").replaceChildren(...found.pieces.map(([text, weight]) => piece(text, weight, strongest)));
   const unlike = new Map(weighed.map(([text, weight]) => [text.toLowerCase(), weight]));
   const ordered = [...unlike].sort((one, other) => other[1] - one[1]);
-  list(byId("toward"), ordered.filter(([, weight]) => weight > 0).slice(0, LISTED));
-  list(byId("away"), ordered.filter(([, weight]) => weight < 0).reverse().slice(0, LISTED));
+  list(byId("toward"), ordered.filter(([, weight]) => weight >= LEAST).slice(0, LISTED));
+  list(byId("away"), ordered.filter(([, weight]) => weight <= -LEAST).reverse().slice(0, LISTED));
   byId("words-note").textContent = note(found, limits);
 }
 
