@@ -40,17 +40,19 @@ function sentence(text) {
 
 // Asks one question at a time. What comes meanwhile waits, and of what waits only the newest is asked: the
 // answer is that of the last input, and a slow server is not flooded.
-export function newestOnly(question, { answered, failed }) {
+export function newestOnly(question, { answered, failed, busy }) {
   let running = false;
   let waiting = null;
   let generation = 0;
 
   async function run() {
     running = true;
+    busy(true);
     try {
       while (waiting !== null) await next();
     } finally {
       running = false;
+      busy(false);
     }
   }
 

@@ -21,7 +21,7 @@ export function makeDigit(choice, labels, lookAgain) {
       const { protocol, version } = choice();
       return { ...(await post("/api/digit", { protocol, version, picture })), protocol };
     },
-    { answered: show, failed },
+    { answered: show, failed, busy: (now) => answer.setAttribute("aria-busy", String(now)) },
   );
   const pad = makePad(byId("pad"), { changed, said: (text) => (byId("pen-said").textContent = text) });
   byId("undo").addEventListener("click", () => pad.undo());

@@ -35,7 +35,7 @@ export function makeReview(choice, limits, lookAgain) {
       const { protocol, version } = choice();
       return { ...(await post("/api/review", { protocol, version, text: review })), protocol };
     },
-    { answered: show, failed },
+    { answered: show, failed, busy: (now) => answer.setAttribute("aria-busy", String(now)) },
   );
   let timer;
   text.addEventListener("input", () => changed(PAUSE));

@@ -39,6 +39,8 @@ def answer(stub: Stub) -> Stub:
             stub.answers[f"/v1/models/{place}:predict"] = HttpAnswer(json.dumps({"outputs": SEVEN}))
         for place in ("imdb", f"imdb/versions/{VERSION}"):
             stub.answers[f"/v1/models/{place}:predict"] = _predict_json
+        told = stub.answers["/v1/models/imdb/metadata"]
+        stub.answers[f"/v1/models/imdb/versions/{VERSION}/metadata"] = told
     return stub
 
 
