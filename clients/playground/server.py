@@ -7,8 +7,10 @@ requests are answered at a time; who connects and sends nothing is cut off after
 import contextlib
 import ipaddress
 import socket
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -68,8 +70,8 @@ class PageServer(ThreadingHTTPServer):
             self._connections.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of callers who went away, and show the traceback of a fault."""
-        with contextlib.suppress(OSError):
+        """Say nothing of callers who went away."""
+        if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
     def drain(self, seconds: float) -> None:
@@ -120,7 +122,13 @@ class _Handler(BaseHTTPRequestHandler):
         except Wrong as error:
             return failure(error.status, str(error), error.headers)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return respond(self.server.playground, Request(self.command, self.path, headers, body))
+        try:
+            return respond(self.server.playground, Request(self.command, self.path, headers, body))
+        except Exception:  # noqa: BLE001 - a fault of the program ends one answer, not the page
+            traceback.print_exc()
+            return failure(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of the playground: its terminal shows it"
+            )
 
     def _body(self) -> bytes:
         if "Transfer-Encoding" in self.headers:

@@ -339,6 +339,14 @@ def test_connections_beyond_the_bound_are_dropped(fixed: PageServer) -> None:
             connection.close()
 
 
+def test_fault_is_told_and_shown_where_the_playground_runs(
+    fixed: PageServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(answers, "review", lambda *_: 1 / 0)
+    assert "a fault" in ask(fixed, "/api/review", {"protocol": "http", "text": "good"}, 500)["error"]
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
 def test_server_that_is_down_is_503(grpc_stub: Stub) -> None:
     with stubs.closed_port() as port:
         grpc_stub.url = f"grpc://127.0.0.1:{port}"
