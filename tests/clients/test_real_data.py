@@ -130,6 +130,7 @@ def test_plain_texts_are_answered_as_accurately_as_evaluated(
     assert evaluated == pytest.approx(served.accuracy["imdb"], abs=0.03)
 
 
+@browsers.needs_chromium
 def test_digits_that_are_drawn_and_reviews_that_are_written_are_read_on_the_page(
     served: Served,
 ) -> None:

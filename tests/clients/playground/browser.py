@@ -23,20 +23,21 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PROGRAM = shutil.which("chromium")
+needs_chromium = pytest.mark.skipif(
+    PROGRAM is None, reason="no chromium is installed (`make browser` installs Debian's)"
+)
 PATIENCE = 15_000.0
 """Milliseconds that a busy machine may need for what takes a moment."""
 
 
 @contextlib.contextmanager
 def chromium() -> Iterator["Browser"]:
-    """A browser; the test is skipped where there is none."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("no chromium is installed (`make browser` installs Debian's)")
+    """A browser, for tests that are marked with `needs_chromium`."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=PROGRAM, args=ARGUMENTS)
         try:
             yield browser
         finally:
