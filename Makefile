@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint unit test-containers lock clean
+.PHONY: demo test lint unit browser test-containers lock clean
 
 demo: .venv/demo
 	@$(BIN)/kedge demo $(ARGS)
@@ -18,6 +18,11 @@ lint: .venv/dev
 
 unit: .venv/dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# Debian's Chromium, in which the playground's page is tested; without it those tests are skipped.
+browser:
+	apt-get update --quiet=2
+	apt-get install --quiet=2 --yes --no-install-recommends chromium
 
 # The images and the compose stack, in containers. PYTHON_IMAGE names another base image where none can be
 # pulled; an engine script beside the checkout starts an engine and prints such a base.

@@ -40,6 +40,10 @@ COMMANDS = {
     "metadata": ("clients.command_line:metadata", "Show the signatures of a model on a server."),
     "report": ("training.report.command_line:report", "Print the path of a version's report, or open it."),
     "bench": ("clients.bench_command:bench", "Put load on a server, and show how fast it answers."),
+    "playground": (
+        "clients.playground.command:playground",
+        "Draw a digit, write a review: a page that asks a server.",
+    ),
     "versions": ("serving.versions_command:command", "List published versions; promote, roll back, remove."),
     "completion": ("clients.completion:completion", "Print a shell's completion script."),
 }

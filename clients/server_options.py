@@ -1,13 +1,14 @@
 """The options of all commands that ask a server: where it is, whom to trust, and how to be trusted."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from clients.address import parse
 from clients.client import GrpcClient, RestClient, connect
 from clients.options import TIMEOUT, Options, Tls
 
@@ -35,13 +36,22 @@ class Server:
         return connect(self.url, **{**self.options, **more})
 
 
-SERVER_OPTIONS = (
-    click.option(
-        "--url",
-        default=DEFAULT_URL,
-        show_default=True,
-        help="The server: grpc://HOST:8500 or http://HOST:8501, with TLS grpcs:// or https://.",
-    ),
+URL_OPTION = click.option(
+    "--url",
+    default=DEFAULT_URL,
+    show_default=True,
+    help="The server: grpc://HOST:8500 or http://HOST:8501, with TLS grpcs:// or https://.",
+)
+URLS_OPTION = click.option(
+    "--url",
+    "urls",
+    multiple=True,
+    default=(DEFAULT_URL,),
+    show_default=True,
+    metavar="URL",
+    help="The server: grpc://HOST:8500 or http://HOST:8501; once for each protocol to choose between.",
+)
+CONNECTION_OPTIONS = (
     click.option(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
@@ -69,14 +79,25 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a server; the command gets them as `server`."""
 
     @functools.wraps(command)
-    def with_server(**values: Any) -> Any:
-        names = ("url", "timeout", "ca", "cert", "key", "server_name", "token", "headers", "proxy")
-        return command(server=_server(**{name: values.pop(name) for name in names}), **values)
+    def with_server(*, url: str, **values: Any) -> Any:
+        options = _options(**_taken(values))
+        return command(server=Server(url, options), **values)
 
-    wrapped: Callable[..., Any] = with_server
-    for option in reversed(SERVER_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+    return _with_options(with_server, URL_OPTION, *CONNECTION_OPTIONS)
+
+
+def servers_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a server that may be asked over both protocols.
+
+    The command gets `servers`, by protocol: grpc, http.
+    """
+
+    @functools.wraps(command)
+    def with_servers(*, urls: tuple[str, ...], **values: Any) -> Any:
+        options = _options(**_taken(values))
+        return command(servers=_by_protocol([Server(url, options) for url in urls]), **values)
+
+    return _with_options(with_servers, URLS_OPTION, *CONNECTION_OPTIONS)
 
 
 def json_option(command: Command) -> Command:
@@ -110,9 +131,33 @@ def one_of_version_and_label(version: int | None, label: str | None) -> None:
         )
 
 
-def _server(
+def _with_options(command: Callable[..., Any], *options: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _taken(values: dict[str, Any]) -> dict[str, Any]:
+    """Take the connection's options from all that a command got."""
+    names = ("timeout", "ca", "cert", "key", "server_name", "token", "headers", "proxy")
+    return {name: values.pop(name) for name in names}
+
+
+def _by_protocol(servers: Sequence[Server]) -> dict[str, Server]:
+    found: dict[str, Server] = {}
+    for server in servers:
+        protocol = parse(server.url).protocol
+        if protocol in found:
+            raise click.UsageError(
+                f"--url {found[protocol].url} and --url {server.url} speak the same protocol: "
+                "expected at most one grpc:// and one http://"
+            )
+        found[protocol] = server
+    return found
+
+
+def _options(
     *,
-    url: str,
     timeout: float,
     ca: Path | None,
     cert: Path | None,
@@ -121,7 +166,7 @@ def _server(
     token: str | None,
     headers: tuple[str, ...],
     proxy: str | None,
-) -> Server:
+) -> Options:
     options: Options = {"timeout": timeout, "metadata": dict(map(_header, headers))}
     if ca or cert or key or server_name:
         options["tls"] = Tls(ca=ca, certificate=cert, key=key, server_name=server_name)
@@ -129,7 +174,7 @@ def _server(
         options["token"] = token
     if proxy is not None:
         options["proxy"] = proxy
-    return Server(url, options)
+    return options
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -43,16 +43,16 @@ def read_file(path: str) -> Images:
     return decode(data, path)
 
 
-def decode(data: bytes, source: str) -> Images:
+def decode(data: bytes, source: str, *, max_pixels: int = MAX_PIXELS) -> Images:
     """Decode the contents of a PNG, JPEG or .npy file; `source` names it in messages.
 
-    A picture of another size is fitted as MNIST's digits were; see `fit`.
+    A picture of another size, of at most `max_pixels`, is fitted as MNIST's digits were; see `fit`.
     """
     if len(data) > MAX_BYTES:
         raise InputError(f"{source} is larger than {MAX_BYTES >> 20} MiB: too large for images of one digit")
     if data.startswith(b"\x93NUMPY"):
         return _decode_npy(data, source)
-    grey = _decode_picture(data, source)
+    grey = _decode_picture(data, source, max_pixels)
     paper = int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
     ink = WHITE - grey if paper > WHITE // 2 else grey
     if ink.shape == (SIDE, SIDE):
@@ -146,23 +146,23 @@ def _decode_npy(data: bytes, source: str) -> Images:
     return images[0] if array.ndim == 2 else images  # noqa: PLR2004
 
 
-def _decode_picture(data: bytes, source: str) -> Images:
+def _decode_picture(data: bytes, source: str, max_pixels: int) -> Images:
     """Decode a PNG or JPEG into grey values uint8 [height, width], as they are."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-        if math.prod(picture.size) <= MAX_PIXELS:
+        if math.prod(picture.size) <= max_pixels:
             return _grey(ImageOps.exif_transpose(picture))
     except Image.DecompressionBombError:
-        raise InputError(f"{source} is a picture of too many pixels; expected up to {MAX_PIXELS:,}") from None
+        raise InputError(f"{source} is a picture of too many pixels; expected up to {max_pixels:,}") from None
     except NOT_A_PICTURE as error:
         if isinstance(error, UnidentifiedImageError):
             raise InputError(f"{source} is not an image; expected a PNG, JPEG or .npy file") from None
         raise InputError(f"{source} is a damaged image: {error}") from None
     width, height = picture.size
     raise InputError(
-        f"{source} is a picture of {width}x{height} pixels; expected up to {MAX_PIXELS:,} pixels"
+        f"{source} is a picture of {width}x{height} pixels; expected up to {max_pixels:,} pixels"
     )
 
 

@@ -7,6 +7,7 @@ rule is on ASCII only, by bytes, so that the same rule runs in TensorFlow's grap
 becomes the word "br", as it does in Keras's data.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
@@ -24,6 +25,7 @@ SPACES = b'!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r\v\f'
 """Keras's filters, and the rest of ASCII's white space."""
 EXPECTED = "expected a text, a sequence of token ids 0..9999, or a list of either"
 
+_WORD = re.compile(f"[^ {re.escape(SPACES.decode())}]+")
 _TRANSLATION = bytes.maketrans(SPACES, b" " * len(SPACES))
 
 
@@ -68,6 +70,11 @@ def check_tokens(tokens: RaggedArray) -> RaggedArray:
 def split(text: str) -> list[bytes]:
     """Return the words of a text, in UTF-8."""
     return text.encode().translate(_TRANSLATION).lower().split()
+
+
+def places(text: str) -> list[tuple[int, int]]:
+    """Return where each word that `split` finds is in the text: its first character and the one after it."""
+    return [word.span() for word in _WORD.finditer(text)]
 
 
 def encode(texts: Sequence[str], vocabulary: Vocabulary) -> RaggedArray:

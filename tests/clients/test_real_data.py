@@ -15,9 +15,13 @@ import pytest
 from PIL import Image
 
 from clients import connect
+from clients.playground.answers import BATCHING
+from clients.playground.routes import Playground
+from clients.playground.server import serving
 from models import catalogue
 from models.model import Examples, Splits
 from serving import embedded
+from tests.clients.playground import browser as browsers
 
 pytestmark = pytest.mark.real_data
 TOLERANCE = 0.002
@@ -124,3 +128,30 @@ def test_plain_texts_are_answered_as_accurately_as_evaluated(
     positive = [answer.label == "positive" for answer in answers]
     assert np.mean(positive == splits.test.labels[:REVIEWS]) == pytest.approx(evaluated, abs=TOLERANCE)
     assert evaluated == pytest.approx(served.accuracy["imdb"], abs=0.03)
+
+
+@browsers.needs_chromium
+def test_digits_that_are_drawn_and_reviews_that_are_written_are_read_on_the_page(
+    served: Served,
+) -> None:
+    """A digit of the test set is thinned to lines, which are drawn: that costs a little of the accuracy."""
+    from playwright.sync_api import expect
+
+    test = served.splits["mnist"].test
+    with (
+        browsers.chromium() as browser,
+        connect(served.url("grpc"), batching=BATCHING) as client,
+        serving("127.0.0.1", 0, Playground({"grpc": client})) as site,
+        browsers.opened(browser, site.url) as page,
+    ):
+        found = []
+        for digit in range(10):
+            image = test.inputs[int(np.flatnonzero(test.labels == digit)[0])]
+            browsers.draw(page, image)
+            expect(page.locator("#digit-answer")).to_have_attribute("aria-busy", "false")
+            found.append(page.locator("#digit-answer .label").inner_text())
+            page.get_by_role("button", name="Clear").click()
+        assert sum(label == str(digit) for digit, label in enumerate(found)) >= 8, found
+        for button, label in (("praise", "positive"), ("blame", "negative")):
+            page.get_by_role("button", name=button).click()
+            expect(page.locator("#review-answer .label")).to_have_text(label)

@@ -41,7 +41,8 @@ def compose_command() -> list[str]:
 def project(compose_command: list[str]) -> Iterator[Stack]:
     """A project of the compose file with all images built; nothing of it is left at the end."""
     environment = {"PYTHON_IMAGE": PYTHON_IMAGE} | {
-        f"KEDGE_{service}_PORT": "0" for service in ("GRPC", "REST", "PROMETHEUS", "PUSHGATEWAY", "GRAFANA")
+        f"KEDGE_{service}_PORT": "0"
+        for service in ("GRPC", "REST", "PROMETHEUS", "PUSHGATEWAY", "GRAFANA", "PLAYGROUND")
     }
     real = (REAL_DATA / "mnist.npz").is_file()
     environment |= {"KEDGE_DATA_DIR": str(REAL_DATA)} if real else {"KEDGE_TRAIN_SAMPLE": "1"}
@@ -57,7 +58,7 @@ def project(compose_command: list[str]) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def stack(project: Stack) -> Stack:
     """The whole stack with our server, up: both models trained and served, the client has asked."""
-    project.compose("up", "--detach", "embedded-client", "prometheus", "pushgateway")
+    project.compose("up", "--detach", "embedded-client", "embedded-playground", "prometheus", "pushgateway")
     client = project.container("embedded-client")
     until(lambda: client.inspect()["State"]["Status"] == "exited", 60, "the client's end")
     return project

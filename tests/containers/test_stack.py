@@ -2,6 +2,7 @@
 
 import threading
 
+import httpx
 import numpy as np
 import pytest
 
@@ -34,7 +35,7 @@ def test_job_ended_well(stack: Stack, service: str) -> None:
     assert container.inspect()["State"]["ExitCode"] == 0, container.log()
 
 
-@pytest.mark.parametrize("service", ["embedded", "prometheus", "pushgateway"])
+@pytest.mark.parametrize("service", ["embedded", "embedded-playground", "prometheus", "pushgateway"])
 def test_service_is_healthy_and_hardened(stack: Stack, service: str) -> None:
     container = stack.container(service)
     until(lambda: container.inspect()["State"]["Health"]["Status"] == "healthy", 60, f"{service} healthy")
@@ -52,6 +53,14 @@ def test_client_container_gets_right_answers(stack: Stack, url: str) -> None:
     if stack.real:
         assert [one["label"] for one in digits["predictions"]] == ["0", "2", "7"]
         assert [one["label"] for one in reviews["predictions"]] == ["positive", "negative"]
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_playground_asks_the_server(stack: Stack, protocol: str) -> None:
+    url = f"http://localhost:{stack.container('embedded-playground').port(8600)}"
+    question = {"protocol": protocol, "text": "one of the best films of the year"}
+    assert "<title>kedge playground</title>" in httpx.get(url).text
+    assert httpx.post(f"{url}/api/review", json=question).json()["label"] == "positive"
 
 
 @pytest.mark.real_data

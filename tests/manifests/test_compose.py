@@ -90,7 +90,11 @@ def test_service_builds_the_same_for_one_python(name: str) -> None:
 
 
 def test_profiles_differ_in_the_server_alone() -> None:
-    for one, other in (("tensorflow-serving", "embedded"), ("client", "embedded-client")):
+    for one, other in (
+        ("tensorflow-serving", "embedded"),
+        ("client", "embedded-client"),
+        ("playground", "embedded-playground"),
+    ):
         own = {"image", "build", "entrypoint", "init", "networks", "profiles", "depends_on"}
         first, second = (
             {key: value for key, value in SERVICES[name].items() if key not in own} for name in (one, other)

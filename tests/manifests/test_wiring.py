@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from clients.playground.command import playground
 from models import catalogue
 from monitoring import prometheus_rule
 from serving import config_files, options
@@ -66,6 +67,20 @@ def test_server_arguments_are_the_same_everywhere() -> None:
     assert all(arguments == compose for arguments in given.values())
     shared = {"--enable_batching", "--batching_parameters_file", "--monitoring_config_file"}
     assert {one for one in compose if one.partition("=")[0] in shared} <= set(kserve)
+
+
+def test_playground_asks_the_server_at_the_port_that_is_published() -> None:
+    service = COMPOSE["services"]["playground"]
+    assert service["entrypoint"] == ["kedge", "playground"]
+    with playground.make_context("playground", list(service["command"])) as context:
+        given = context.params
+    assert given["urls"] == (
+        f"grpc://tensorflow-serving:{PORTS['grpc']}",
+        f"http://tensorflow-serving:{PORTS['rest']}",
+    )
+    assert service["ports"][0].endswith(f":{given['port']}")
+    assert f":{given['port']}/healthz" in service["healthcheck"]["test"][-1]
+    assert given["bind_address"] == "0.0.0.0"  # noqa: S104 - within its container
 
 
 def test_config_files_are_read_by_the_embedded_server() -> None:
