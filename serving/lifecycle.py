@@ -161,8 +161,15 @@ class Lifecycle:
             return served and (bool(configured) or self._watch.store_root is None)
 
     def settle(self, timeout: float | None = None) -> bool:
-        """Wait until every model, also a discovered one, has an available version, or it is known why not."""
-        return self._wait_for(lambda: self._discovered is not None and self._came_out(self._models), timeout)
+        """Wait until every model, also a discovered one, and every label has an available version.
+
+        What could not be loaded at its first attempts is not waited for.
+        """
+
+        def settled() -> bool:
+            return self._discovered is not None and all(each.settled() for each in self._models.values())
+
+        return self._wait_for(settled, timeout)
 
     def reload(self, configs: Sequence[ModelConfig], timeout: float | None = 300.0) -> None:
         """Serve these models instead, and wait until the new ones among them have come out.

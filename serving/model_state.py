@@ -171,6 +171,15 @@ class Model:
         is_open = any(version.error is None for version in tried)
         return None if is_open else (tried[0].number, tried[0].error)
 
+    def settled(self) -> bool:
+        """Whether it has come out, and with it the versions that its labels stand for."""
+        labelled = set(self.config.labels.values()) if self.config is not None else set()
+        return self.outcome() is not None and not any(
+            each.aspired and each.error is None and each.state != State.AVAILABLE
+            for each in self.versions.values()
+            if each.number in labelled
+        )
+
     def failure(self) -> tuple[str, int | None, StatusError] | None:
         """Its name, the version and the error, where it came out with one."""
         number, error = self.outcome() or (None, None)
