@@ -30,6 +30,10 @@ class Admitted:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Be no longer under way, and give back what is counted."""
         self._admission.bytes_in_flight -= self._bytes
         self._admission.left(self._transport)
 

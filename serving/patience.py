@@ -11,7 +11,7 @@ class Patience:
     """Awaits what may take `seconds` at most, for any number of tasks of one event loop."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         # When each wait began (by the loop's clock), the oldest first.
         self._began: dict[asyncio.Task[object], float] = {}
         self._over: set[asyncio.Task[object]] = set()
@@ -25,7 +25,7 @@ class Patience:
         self._began[task] = loop.time()
         if not self._watching:
             self._watching = True
-            loop.call_later(self._seconds, self._watch, loop)
+            loop.call_later(self.seconds, self._watch, loop)
         try:
             return await awaited
         except asyncio.CancelledError:
@@ -39,7 +39,7 @@ class Patience:
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cancel the waits that are over, and look again when the oldest of the others will be."""
-        oldest = loop.time() - self._seconds
+        oldest = loop.time() - self.seconds
         for task, began in list(self._began.items()):
             if began > oldest:
                 loop.call_later(began - oldest, self._watch, loop)

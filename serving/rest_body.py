@@ -9,6 +9,7 @@ from aiohttp import web
 
 from serving import errors
 from serving.admission import Admitted
+from serving.patience import Patience
 from wire.errors import Code, StatusError
 
 # Answers from this size on are compressed for who accepts it; smaller ones would hardly shrink.
@@ -82,16 +83,20 @@ async def compressed(body: bytes, accepted: str) -> bytes | None:
     return await asyncio.to_thread(gzip.compress, body, 1)
 
 
-async def send(response: web.Response, request: web.BaseRequest, patience: float) -> None:
-    """Write an answer to its end; a client that does not read on for `patience` seconds is hung up on."""
+async def send(response: web.Response, request: web.BaseRequest, patience: Patience) -> None:
+    """Write an answer to its end; a client that does not read on for so long is hung up on."""
     size = len(response.body) if isinstance(response.body, bytes) else 0
     if size < OFF_LOOP_FROM:
         try:
-            async with asyncio.timeout(patience):
-                await _write(response, request)
+            await patience.wait(_write(response, request))
         except TimeoutError:
             _hang_up(request)
         return
+    await _send_on(response, request, size, patience.seconds)
+
+
+async def _send_on(response: web.Response, request: web.BaseRequest, size: int, patience: float) -> None:
+    """Write an answer of many bytes, as long as the client goes on reading."""
     writing = asyncio.create_task(_write(response, request))
     try:
         unread = size
@@ -134,6 +139,12 @@ def _refuse_by_length(request: web.BaseRequest, most: int, admitted: Admitted) -
 async def _received(
     request: web.BaseRequest, limits: BodyLimits, admitted: Admitted, too_large: StatusError, most: int
 ) -> bytes:
+    if request.content.is_eof():
+        body = request.content.read_nowait()
+        if len(body) > most:
+            raise too_large
+        admitted.hold(len(body))
+        return body
     began = asyncio.get_running_loop().time()
     chunks, size = [], 0
     try:

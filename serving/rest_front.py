@@ -1,7 +1,6 @@
 """The REST transport: finds what a URL asks for, reads the JSON, asks the core, writes the JSON."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,14 +11,16 @@ import orjson
 from aiohttp import web
 from numpy.typing import NDArray
 
-from serving import errors, grpc_codec, rest_body, rest_urls
+from serving import errors, grpc_codec, rest_body, rest_numbers, rest_urls
 from serving.admission import Admission, Admitted
 from serving.answered import Answered, Caller, Watcher
 from serving.auth import CHALLENGE, Tokens
 from serving.inference import METADATA_FIELD, Call, Inference, ModelSpec
 from serving.metrics import Metrics
+from serving.patience import Patience
 from serving.rest_body import BodyLimits
-from serving.servable import SignatureInfo
+from serving.rest_numbers import Numbers
+from serving.servable import DEFAULT_SIGNATURE, SignatureInfo
 from wire import json_tensors
 from wire.errors import Code, StatusError, http_status
 
@@ -77,18 +78,39 @@ class Exchange:
     admitted: Admitted | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Instances:
     """Reads the tensors of a predict request, and remembers in which form they came."""
 
-    document: Mapping[str, Any]
-    size: int
-    form: json_tensors.RequestForm = field(default=json_tensors.RequestForm.ROW)
+    body: bytes
+    numbers: Numbers | None
+    document: Mapping[str, Any] | None
+    form: json_tensors.RequestForm = json_tensors.RequestForm.ROW
+
+    @classmethod
+    async def of(cls, body: bytes) -> "Instances":
+        """Those of a body; StatusError where it is no JSON object."""
+        numbers = await _off_loop(len(body), rest_numbers.read, body)
+        return cls(body, numbers, None if numbers is not None else await _document(body))
+
+    @property
+    def signature_name(self) -> str:
+        """The signature that is named; StatusError as `wire.json_tensors.signature_name`."""
+        if self.numbers is not None:
+            return self.numbers.signature_name or DEFAULT_SIGNATURE
+        return json_tensors.signature_name(self.document or {})
 
     async def read(self, signature: SignatureInfo) -> Mapping[str, NDArray[Any]]:
         """The inputs by alias; StatusError as `wire.json_tensors.predict_inputs`."""
+        if self.numbers is not None and len(signature.inputs) == 1:
+            ((alias, info),) = signature.inputs.items()
+            tensor = self.numbers.tensor(info)
+            if tensor is not None:
+                self.form = self.numbers.form
+                return {alias: tensor}
+        document = self.document if self.document is not None else await _document(self.body)
         inputs, self.form = await _off_loop(
-            self.size, json_tensors.predict_inputs, self.document, signature.inputs
+            len(self.body), json_tensors.predict_inputs, document, signature.inputs
         )
         return inputs
 
@@ -113,6 +135,7 @@ class RestFront:
         self._admission = admission
         self._options = options or RestOptions()
         self._watchers = watchers
+        self._patience = Patience(self._options.body.patience)
         self._actions: Mapping[str, Callable[[Exchange], Awaitable[bytes]]] = {
             "predict": self._predict,
             "classify": self._classify,
@@ -129,7 +152,7 @@ class RestFront:
         if rest_urls.is_api(path):
             return await self._api(request, path)
         response = await self._beside_the_api(request, path)
-        await rest_body.send(response, request, self._options.body.patience)
+        await rest_body.send(response, request, self._patience)
         return response
 
     async def _beside_the_api(self, request: web.BaseRequest, path: str) -> web.Response:
@@ -144,14 +167,15 @@ class RestFront:
     async def _api(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         exchange = Exchange(request, time.monotonic())
         try:
-            with contextlib.ExitStack() as under_way:
-                if request.method == "OPTIONS":
-                    response = self._preflight(exchange)
-                else:
-                    response = await self._json(exchange, await self._answer(exchange, path, under_way))
-                await rest_body.send(response, request, self._options.body.patience)
+            if request.method == "OPTIONS":
+                response = self._preflight(exchange)
+            else:
+                response = await self._json(exchange, await self._answer(exchange, path))
+            await rest_body.send(response, request, self._patience)
             return response
         finally:
+            if exchange.admitted is not None:
+                exchange.admitted.leave()
             self._answered(exchange)
 
     def _answered(self, exchange: Exchange) -> None:
@@ -162,15 +186,12 @@ class RestFront:
         for watch in self._watchers:
             watch(answered, Caller(lambda: _lower(request.headers), lambda: request.remote or ""))
 
-    async def _answer(self, exchange: Exchange, path: str, under_way: contextlib.ExitStack) -> bytes:
-        """The body of the answer, which is an error's where `exchange.code` is not OK.
-
-        The request is under way until `under_way` is left.
-        """
+    async def _answer(self, exchange: Exchange, path: str) -> bytes:
+        """The body of the answer, which is an error's where `exchange.code` is not OK."""
         try:
             if self._options.tokens is not None:
                 self._options.tokens.check(exchange.request.headers.get("Authorization"))
-            exchange.admitted = under_way.enter_context(self._admission.request("rest"))
+            exchange.admitted = self._admission.request("rest")
             found = rest_urls.route(exchange.request.method, path)
             exchange.api = found.action if found.action in ("predict", "classify", "regress") else ""
             exchange.call = Call(found.spec, transport="rest")
@@ -186,10 +207,8 @@ class RestFront:
             return json_tensors.error_body(f"{type(error).__name__} in the server; see its log")
 
     async def _predict(self, exchange: Exchange) -> bytes:
-        body = await self._body(exchange)
-        document = await _off_loop(len(body), json_tensors.parse_object, body)
-        call = self._call(exchange, document)
-        instances = Instances(document, len(body))
+        instances = await Instances.of(await self._body(exchange))
+        call = self._call(exchange, instances.signature_name)
         outputs = await self._inference.predict(
             call, instances.read, unknown=errors.unknown_signature_in_rest
         )
@@ -205,8 +224,8 @@ class RestFront:
 
     async def _examples(self, exchange: Exchange) -> tuple[Call, list[bytes]]:
         body = await self._body(exchange)
-        document = await _off_loop(len(body), json_tensors.parse_object, body)
-        call = self._call(exchange, document)
+        document = await _document(body)
+        call = self._call(exchange, json_tensors.signature_name(document))
         examples = await _off_loop(len(body), json_tensors.examples, document)
         return call, examples.with_context()
 
@@ -238,10 +257,10 @@ class RestFront:
             raise AssertionError("a body is read of requests that were let in only")
         return await rest_body.read(exchange.request, self._options.body, exchange.admitted)
 
-    def _call(self, exchange: Exchange, document: Mapping[str, Any]) -> Call:
+    def _call(self, exchange: Exchange, signature_name: str) -> Call:
         """The call of a request whose body has been read: its time begins now."""
         spec, timeout = exchange.call.spec, self._options.timeout
-        named = ModelSpec(spec.name, spec.version, spec.label, json_tensors.signature_name(document))
+        named = ModelSpec(spec.name, spec.version, spec.label, signature_name)
         exchange.call = Call(named, None if timeout is None else time.monotonic() + timeout, transport="rest")
         return exchange.call
 
@@ -302,6 +321,10 @@ def _response(
     if content_type is not None:
         given["Content-Type"] = content_type
     return web.Response(status=status, body=body, headers=given)
+
+
+async def _document(body: bytes) -> Mapping[str, Any]:
+    return await _off_loop(len(body), json_tensors.parse_object, body)
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Which URLs the REST API has: a pure function from method and path to what is asked for."""
 
+import functools
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -29,6 +30,7 @@ def is_api(path: str) -> bool:
     return path[: len(API_ROOT)].lower() == API_ROOT
 
 
+@functools.lru_cache(maxsize=256)
 def route(method: str, path: str) -> Route:
     """Read method and path, with its query, as TensorFlow Serving matches them.
 

@@ -53,9 +53,10 @@ def write_array(array: Array, string: StringWriter) -> bytes:
         return write_array(array.reshape(1), string)[1:-1]
     if array.dtype.kind in "SUO":
         return _write_strings(array, string)
-    if array.dtype.name == "bfloat16":
+    if array.dtype.kind == "V":
+        # bfloat16, which NumPy has from elsewhere.
         array = array.astype(np.float32)
-    native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    native = np.ascontiguousarray(array, None if array.dtype.isnative else array.dtype.newbyteorder("="))
     text = orjson.dumps(native, option=orjson.OPT_SERIALIZE_NUMPY)
     return _with_non_finite(text, native) if b"null" in text else text
 
