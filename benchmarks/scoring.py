@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def prepare(
     model = catalogue.find(case.split(maxsplit=1)[0])
     store = directory / "store"
     if not (store / model.name).exists():
-        job.train(job.JobOptions(model=model, model_store=store, data_dir=data_dir, epochs=1))
+        short = replace(model, recipe=model.recipe.changed(epochs=1))
+        job.train(job.JobOptions(model=short, model_store=store, data_dir=data_dir, min_accuracy=0))
     predictor = SavedModel(model, store, 1)
     splits = data.load(model.dataset, data_dir=data_dir).splits
     inputs = splits.test.inputs

@@ -33,6 +33,8 @@ def reviews(inputs: Inputs) -> list[str] | RaggedArray:
         return check_tokens(inputs)
     if isinstance(inputs, str):
         return _check_texts([inputs])
+    if isinstance(inputs, np.ndarray) and inputs.ndim == 2 and inputs.dtype.kind in "iu" and inputs.size:  # noqa: PLR2004
+        return _from_matrix(inputs)
     rows = _rows(inputs)
     if len(rows) == 0:
         raise InputError(f"there is no review; {EXPECTED}")
@@ -113,10 +115,17 @@ def multi_hot(tokens: RaggedArray) -> NDArray[np.float32]:
 
 def distinct(tokens: RaggedArray) -> RaggedArray:
     """Return the tokens that occur in each row, int16, once each, without pads: `multi_hot`'s ones."""
-    keys = np.sort((tokens.row_of_value * DICTIONARY + tokens.values)[tokens.values != PAD])
-    first = np.concatenate([[True], keys[1:] != keys[:-1]])  # np.unique hashes, at five times the cost
-    rows, values = np.divmod(keys[first], DICTIONARY)
+    rows, values = np.divmod(_keys(tokens), DICTIONARY)
     return RaggedArray(values.astype(np.int16), np.searchsorted(rows, np.arange(len(tokens) + 1)))
+
+
+def occurrences(tokens: RaggedArray) -> NDArray[np.int64]:
+    """Return the places (row, token) of `multi_hot`'s ones, int64 [T, 2], in order."""
+    keys = _keys(tokens)
+    places = np.empty((len(keys), 2), np.int64)
+    np.floor_divide(keys, DICTIONARY, out=places[:, 0])
+    np.subtract(keys, places[:, 0] * DICTIONARY, out=places[:, 1])
+    return places
 
 
 def padded(tokens: RaggedArray) -> Array:
@@ -125,6 +134,17 @@ def padded(tokens: RaggedArray) -> Array:
     filled = np.zeros((len(tokens), int(lengths.max())), tokens.values.dtype)
     filled[np.arange(filled.shape[1]) < lengths[:, np.newaxis]] = tokens.values
     return filled
+
+
+def _keys(tokens: RaggedArray) -> NDArray[Any]:
+    """Return row * 10,000 + token of all tokens but pads, each once, in order."""
+    small = len(tokens) < np.iinfo(np.int32).max // DICTIONARY
+    kind = np.dtype(np.int32 if small else np.int64)  # the half of the bytes sorts in half the time
+    starts = np.repeat(np.arange(len(tokens), dtype=kind) * kind.type(DICTIONARY), tokens.lengths)
+    keys: Array = np.sort((starts + tokens.values.astype(kind, copy=False))[tokens.values != PAD])
+    first = np.concatenate([[True], keys[1:] != keys[:-1]])  # np.unique hashes, at five times the cost
+    distinct: Array = keys[first]
+    return distinct
 
 
 def _encode(words: list[bytes], vocabulary: Vocabulary) -> NDArray[np.int32]:
@@ -146,6 +166,18 @@ def _check_texts(texts: Sequence[Any]) -> list[str]:
         if not words:
             raise InputError(f"review {row} is empty: {text[:40]!r} has no word in it")
     return list(texts)
+
+
+def _from_matrix(tokens: Array) -> RaggedArray:
+    """Check tokens [N, L], and leave their pads out; most of a file whose rows are padded alike is pads."""
+    if tokens.min() < 0 or tokens.max() >= DICTIONARY:
+        row, place = np.argwhere((tokens < 0) | (tokens >= DICTIONARY))[0]
+        raise InputError(f"review {row} has the token {tokens[row, place]}; expected 0..9999")
+    filled = tokens != PAD
+    lengths = np.count_nonzero(filled, axis=1)
+    if not lengths.all():
+        raise InputError(f"review {np.argmin(lengths)} is empty: it has no token but pads (0)")
+    return RaggedArray(tokens[filled].astype(np.int32), np.concatenate([[0], np.cumsum(lengths)]))
 
 
 def _rows(inputs: Any) -> Sequence[Any]:

@@ -14,24 +14,49 @@ from models.words import DICTIONARY, OFFSET, PAD, SPACES, START, UNKNOWN
 
 
 def signatures(network: keras.Model, vocabulary: Vocabulary | None) -> Entries:
-    """Make `token_ids`, and `text` where there is a vocabulary."""
+    """Make `token_ids`, and `text` where there is a vocabulary; and the function for batch jobs."""
 
     def answer(tokens: Any) -> dict[str, Any]:
-        return {"probability": network(multi_hot(tokens))}
+        return on_occurrences(network, occurrences(tokens), tf.shape(tokens, tf.int64)[0])
 
     token_ids = tf.function(answer, input_signature=[tf.TensorSpec([None, None], tf.int32, name="tokens")])
+    bulk = tf.function(
+        lambda places, count: on_occurrences(network, places, count),
+        input_signature=[
+            tf.TensorSpec([None, 2], tf.int64, name="occurrences"),
+            tf.TensorSpec([], tf.int64, name="count"),
+        ],
+    )
     if vocabulary is None:
-        return Entries({"token_ids": token_ids})
+        return Entries({"token_ids": token_ids}, bulk=bulk)
     table = word_table(vocabulary)
     text = tf.function(
         lambda texts: answer(encode(texts, table)),
         input_signature=[tf.TensorSpec([None], tf.string, name="text")],
     )
-    return Entries({"token_ids": token_ids, "text": text}, [table])
+    return Entries({"token_ids": token_ids, "text": text}, [table], bulk, ranks(table))
 
 
-def multi_hot(tokens: Any) -> Any:
-    """Turn tokens int32 [N, L] into float32 [N, 10000]; other tokens and empty reviews are errors."""
+def on_occurrences(network: keras.Model, places: Any, count: Any) -> dict[str, Any]:
+    """Answer `count` reviews, given as the places int64 [T, 2] of the ones in their multi-hot rows.
+
+    The first layer is a sparse product, the same mathematics as on dense rows: these are 40 kB a review.
+    """
+    _, first, *rest = network.layers
+    rows = tf.SparseTensor(
+        places, tf.ones([tf.shape(places)[0]]), tf.stack([count, tf.constant(DICTIONARY, tf.int64)])
+    )
+    tensor = first.activation(tf.sparse.sparse_dense_matmul(rows, first.kernel) + first.bias)
+    for layer in rest:
+        tensor = layer(tensor)
+    return {"probability": tensor}
+
+
+def occurrences(tokens: Any) -> Any:
+    """Turn tokens int32 [N, L] into the places int64 [T, 2] of the ones in multi-hot rows, each once.
+
+    Tokens that are not in 0..9999 and empty reviews are errors.
+    """
     checks = [
         tf.debugging.assert_non_negative(tokens, "a token is negative; expected tokens in 0..9999"),
         tf.debugging.assert_less(tokens, DICTIONARY, "a token is too large; expected tokens in 0..9999"),
@@ -41,13 +66,19 @@ def multi_hot(tokens: Any) -> Any:
         ),
     ]
     with tf.control_dependencies([check for check in checks if check is not None]):
-        rows = tf.broadcast_to(tf.range(tf.shape(tokens)[0])[:, tf.newaxis], tf.shape(tokens))
-    counts = tf.scatter_nd(
-        tf.stack([rows, tokens], axis=-1),
-        tf.cast(tokens != PAD, tf.float32),
-        [tf.shape(tokens)[0], DICTIONARY],
-    )
-    return tf.minimum(counts, 1.0)
+        rows = tf.range(tf.shape(tokens, tf.int64)[0])[:, tf.newaxis]
+    keys, _ = tf.unique(tf.boolean_mask(rows * DICTIONARY + tf.cast(tokens, tf.int64), tokens != PAD))
+    return tf.stack([keys // DICTIONARY, keys % DICTIONARY], axis=1)
+
+
+def ranks(table: tf.lookup.StaticHashTable) -> Any:
+    """Make the function that gives the words of a table, in UTF-8, and their ranks."""
+
+    def read() -> dict[str, Any]:
+        words, tokens = table.export()
+        return {"words": words, "ranks": tokens - OFFSET}
+
+    return tf.function(read, input_signature=[])
 
 
 def word_table(vocabulary: Vocabulary) -> tf.lookup.StaticHashTable:
