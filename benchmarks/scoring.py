@@ -80,13 +80,14 @@ def prepare(
 def score(predictor: Any, path: Path) -> float:
     """Run the job, and return its seconds; loading the model is not in them."""
     from models import catalogue
+    from training.score_command import BATCH_IN_PROCESS, IN_PROCESS
     from training.scoring import job
 
     name = path.stem
     output = path.with_suffix(".scores.jsonl")
     options = job.JobOptions(
         model=catalogue.find(name), paths=(path,), output=output, errors=output.with_suffix(".errors"),
-        origin="benchmark", resume=False,
+        origin="benchmark", batch_size=BATCH_IN_PROCESS, concurrency=IN_PROCESS, resume=False,
     )  # fmt: skip
     start = time.perf_counter()
     job.score(options, lambda _: predictor, lambda *_: nullcontext(lambda _: None))

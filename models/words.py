@@ -45,11 +45,13 @@ def reviews(inputs: Inputs) -> list[str] | RaggedArray:
 
 def is_one(inputs: Any) -> bool:
     """Tell whether this is one review (a text, or a flat sequence of token ids) and not several."""
+    if isinstance(inputs, str):
+        return True
     if isinstance(inputs, np.ndarray):
         return inputs.ndim == 1 and inputs.dtype.kind in "biuf"
-    if isinstance(inputs, Sequence) and not isinstance(inputs, (str, bytes)) and len(inputs):
+    if isinstance(inputs, Sequence) and not isinstance(inputs, bytes) and len(inputs):
         return isinstance(inputs[0], (int, float, np.number))
-    return isinstance(inputs, str)
+    return False
 
 
 def check_tokens(tokens: RaggedArray) -> RaggedArray:

@@ -1,8 +1,8 @@
 """Answers from a version of the model store, in this process.
 
-Preprocessing in bulk is several times faster than in the graph. So where the version has the functions for batch
-jobs, and its vocabulary, they are asked; else texts and files go to the signature that takes them, and all
-else, preprocessed, to serving_default.
+Preprocessing in bulk is several times faster than in the graph. So where the version has the function for
+batch jobs, and for texts its vocabulary, that is asked; else texts and files go to the signature that takes
+them, and all else, preprocessed, to serving_default.
 """
 
 from __future__ import annotations
