@@ -62,7 +62,7 @@ def raw_request(inputs: Inputs) -> tuple[str, dict[str, Array]]:
 
 
 def bulk_request(vocabulary: Vocabulary | None) -> BulkRequest:
-    """Prepare to turn reviews into the places int64 [T, 2] of the ones in `multi_hot`, and their number."""
+    """Prepare to turn reviews into the rows and columns int32 [T] of `multi_hot`'s ones, and their number."""
     from models.tokenizer import tokenizer
 
     encode = tokenizer(vocabulary).encode if vocabulary is not None else None
@@ -75,7 +75,7 @@ def bulk_request(vocabulary: Vocabulary | None) -> BulkRequest:
             if isinstance(checked, list):
                 raise InputError("the reviews are texts and came without a vocabulary; expected token ids")
             tokens = checked
-        return words.occurrences(tokens), np.int64(len(tokens))
+        return *words.occurrences(tokens), np.int32(len(tokens))
 
     return request
 

@@ -17,14 +17,15 @@ def signatures(network: keras.Model, vocabulary: Vocabulary | None) -> Entries:
     """Make `token_ids`, and `text` where there is a vocabulary; and the function for batch jobs."""
 
     def answer(tokens: Any) -> dict[str, Any]:
-        return on_occurrences(network, occurrences(tokens), tf.shape(tokens, tf.int64)[0])
+        return on_occurrences(network, *occurrences(tokens), tf.shape(tokens)[0])
 
     token_ids = tf.function(answer, input_signature=[tf.TensorSpec([None, None], tf.int32, name="tokens")])
     bulk = tf.function(
-        lambda places, count: on_occurrences(network, places, count),
+        lambda rows, columns, count: on_occurrences(network, rows, columns, count),
         input_signature=[
-            tf.TensorSpec([None, 2], tf.int64, name="occurrences"),
-            tf.TensorSpec([], tf.int64, name="count"),
+            tf.TensorSpec([None], tf.int32, name="rows"),
+            tf.TensorSpec([None], tf.int32, name="columns"),
+            tf.TensorSpec([], tf.int32, name="count"),
         ],
     )
     if vocabulary is None:
@@ -37,23 +38,22 @@ def signatures(network: keras.Model, vocabulary: Vocabulary | None) -> Entries:
     return Entries({"token_ids": token_ids, "text": text}, [table], bulk, ranks(table))
 
 
-def on_occurrences(network: keras.Model, places: Any, count: Any) -> dict[str, Any]:
-    """Answer `count` reviews, given as the places int64 [T, 2] of the ones in their multi-hot rows.
+def on_occurrences(network: keras.Model, rows: Any, columns: Any, count: Any) -> dict[str, Any]:
+    """Answer `count` reviews, given as the rows and columns int32 [T] of the ones in their multi-hot rows.
 
-    The first layer is a sparse product, the same mathematics as on dense rows: these are 40 kB a review.
+    A multi-hot row is 40 kB, nearly all zeros; its product with the first kernel is the sum of the kernel's
+    rows at the ones. Added up one after the other, as a sparse product does, hundreds of them are less exact.
     """
     _, first, *rest = network.layers
-    rows = tf.SparseTensor(
-        places, tf.ones([tf.shape(places)[0]]), tf.stack([count, tf.constant(DICTIONARY, tf.int64)])
-    )
-    tensor = first.activation(tf.sparse.sparse_dense_matmul(rows, first.kernel) + first.bias)
+    tensor = tf.sparse.segment_sum(first.kernel, columns, rows, num_segments=count)
+    tensor = first.activation(tensor + first.bias)
     for layer in rest:
         tensor = layer(tensor)
     return {"probability": tensor}
 
 
-def occurrences(tokens: Any) -> Any:
-    """Turn tokens int32 [N, L] into the places int64 [T, 2] of the ones in multi-hot rows, each once.
+def occurrences(tokens: Any) -> tuple[Any, Any]:
+    """Turn tokens int32 [N, L] into the rows and columns int32 [T] of the ones in multi-hot rows, each once.
 
     Tokens that are not in 0..9999 and empty reviews are errors.
     """
@@ -68,7 +68,7 @@ def occurrences(tokens: Any) -> Any:
     with tf.control_dependencies([check for check in checks if check is not None]):
         rows = tf.range(tf.shape(tokens, tf.int64)[0])[:, tf.newaxis]
     keys, _ = tf.unique(tf.boolean_mask(rows * DICTIONARY + tf.cast(tokens, tf.int64), tokens != PAD))
-    return tf.stack([keys // DICTIONARY, keys % DICTIONARY], axis=1)
+    return tf.cast(keys // DICTIONARY, tf.int32), tf.cast(keys % DICTIONARY, tf.int32)
 
 
 def ranks(table: tf.lookup.StaticHashTable) -> Any:
