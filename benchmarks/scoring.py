@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def prepare(
     model = catalogue.find(case.split(maxsplit=1)[0])
     store = directory / "store"
     if not (store / model.name).exists():
-        job.train(job.JobOptions(model=model, model_store=store, data_dir=data_dir, epochs=1))
+        short = replace(model, recipe=model.recipe.changed(epochs=1))
+        job.train(job.JobOptions(model=short, model_store=store, data_dir=data_dir, min_accuracy=0))
     predictor = SavedModel(model, store, 1)
     splits = data.load(model.dataset, data_dir=data_dir).splits
     inputs = splits.test.inputs
@@ -78,13 +80,14 @@ def prepare(
 def score(predictor: Any, path: Path) -> float:
     """Run the job, and return its seconds; loading the model is not in them."""
     from models import catalogue
+    from training.score_command import BATCH_IN_PROCESS, IN_PROCESS
     from training.scoring import job
 
     name = path.stem
     output = path.with_suffix(".scores.jsonl")
     options = job.JobOptions(
         model=catalogue.find(name), paths=(path,), output=output, errors=output.with_suffix(".errors"),
-        origin="benchmark", resume=False,
+        origin="benchmark", batch_size=BATCH_IN_PROCESS, concurrency=IN_PROCESS, resume=False,
     )  # fmt: skip
     start = time.perf_counter()
     job.score(options, lambda _: predictor, lambda *_: nullcontext(lambda _: None))

@@ -3,8 +3,9 @@
     python benchmarks/training.py --data-dir DIR [--model mnist|imdb] [--repeat N] [--epochs N] [--json]
 
 Each side runs in a process of its own, so that its peak memory is its own. The source's IMDB code holds the
-data as dense float vectors: it needs up to 9 GB and some minutes. The times are of fitting alone, without
-reading the data and without importing TensorFlow; the best of the repeats counts.
+data as dense float vectors: it needs up to 9 GB and some minutes. The times, without importing TensorFlow,
+are those of fitting alone and of the whole job: the source's reads the data, fits and evaluates; kedge's
+also exports, draws the report, verifies and publishes. The best of the repeats counts.
 """
 
 import json
@@ -22,9 +23,11 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {
-    "mnist": {"fit ratio": 0.75, "accuracy": 0.975},
-    "imdb": {"fit ratio": 0.2, "accuracy": 0.875, "peak GB": 1.2},
+    "mnist": {"fit seconds": 0.75, "accuracy": 0.975},
+    "imdb": {"job seconds": 0.3, "peak GB": 0.15, "accuracy": 0.875},
 }
+"""Of `accuracy` the least, of the others the most, as kedge's part of what the source takes."""
+RATIOS = ("fit seconds", "job seconds", "peak GB")
 WORDS, HELD_OUT = 10_000, 10_000
 
 
@@ -106,13 +109,18 @@ def ours(model: str, data_dir: Path, epochs: int | None) -> dict[str, float]:
 
 
 def measure_here(side: str, model: str, data_dir: Path, epochs: int | None) -> dict[str, float]:
-    """Run one side in this process, with the peak of its memory."""
+    """Run one side in this process, with the whole job's time and the peak of its memory."""
+    import keras
+
+    keras.utils.set_random_seed(0)  # TensorFlow is imported, and no longer counts
+    start = time.perf_counter()
     if side == "kedge":
         figures = ours(model, data_dir, epochs)
     else:
         figures = (source_mnist if model == "mnist" else source_imdb)(data_dir, epochs)
+    seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    return {**figures, "peak GB": peak}
+    return {**figures, "job seconds": seconds, "peak GB": peak}
 
 
 def measure(side: str, model: str, data_dir: Path, epochs: int | None, repeat: int) -> dict[str, float]:
@@ -133,31 +141,30 @@ def compare(model: str, data_dir: Path, epochs: int | None, repeat: int) -> dict
     """Measure both sides of a model, one after the other, and hold ours against the targets."""
     sides = {side: measure(side, model, data_dir, epochs, repeat) for side in ("kedge", "source")}
     kedge, source = sides["kedge"], sides["source"]
-    ratio = {name: kedge[name] / source[name] for name in ("fit seconds", "peak GB")}
+    ratio = {name: kedge[name] / source[name] for name in RATIOS}
     targets = TARGETS[model]
     reached = {
-        "fit ratio": ratio["fit seconds"] <= targets["fit ratio"],
-        "accuracy": kedge["accuracy"] >= targets["accuracy"],
-        "peak GB": kedge["peak GB"] <= targets.get("peak GB", float("inf")),
+        name: kedge[name] >= target if name == "accuracy" else ratio[name] <= target
+        for name, target in targets.items()
     }
     return {**sides, "ratio": ratio, "targets": targets, "reached": reached}
 
 
 def table(results: dict[str, dict[str, Any]]) -> str:
     """Return the results as a table, a line for each model and side."""
-    lines = [f"{'':14}{'fit s':>8}{'peak GB':>9}{'accuracy':>10}{'loss':>8}"]
+    lines = [f"{'':14}{'fit s':>8}{'job s':>8}{'peak GB':>9}{'accuracy':>10}{'loss':>8}"]
     for model, result in results.items():
         for side in ("source", "kedge"):
             row = result[side]
             lines.append(
-                f"{model} {side:<{13 - len(model)}}{row['fit seconds']:8.2f}{row['peak GB']:9.2f}"
-                f"{row['accuracy']:10.4f}{row['loss']:8.4f}"
+                f"{model} {side:<{13 - len(model)}}{row['fit seconds']:8.2f}{row['job seconds']:8.2f}"
+                f"{row['peak GB']:9.2f}{row['accuracy']:10.4f}{row['loss']:8.4f}"
             )
         ratio = result["ratio"]
         missed = [name for name, reached in result["reached"].items() if not reached]
         lines.append(
-            f"{model + ' ratio':14}{ratio['fit seconds']:8.3f}{ratio['peak GB']:9.3f}"
-            f"  {'missed: ' + ', '.join(missed) if missed else 'all targets reached'}"
+            f"{model + ' ratio':14}{ratio['fit seconds']:8.3f}{ratio['job seconds']:8.3f}"
+            f"{ratio['peak GB']:9.3f}  {'missed: ' + ', '.join(missed) if missed else 'all targets reached'}"
         )
     return "\n".join(lines)
 

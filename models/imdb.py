@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from models import checks, reviews, words
 from models.model import (
     Array,
     Arrays,
+    BulkRequest,
     DataFile,
     Dataset,
     Entries,
@@ -60,10 +61,35 @@ def raw_request(inputs: Inputs) -> tuple[str, dict[str, Array]]:
     return "text", {"text": texts}
 
 
+def bulk_request(vocabulary: Vocabulary | None) -> BulkRequest:
+    """Prepare to turn reviews into the rows and columns int32 [T] of `multi_hot`'s ones, and their number."""
+    from models.tokenizer import tokenizer
+
+    encode = tokenizer(vocabulary).encode if vocabulary is not None else None
+
+    def request(inputs: Inputs) -> Sequence[Any]:
+        if encode is not None and isinstance(inputs, list) and isinstance(inputs[0], str):
+            tokens = encode(inputs)
+        else:
+            checked = words.reviews(inputs)
+            if isinstance(checked, list):
+                raise InputError("the reviews are texts and came without a vocabulary; expected token ids")
+            tokens = checked
+        return *words.occurrences(tokens), np.int32(len(tokens))
+
+    return request
+
+
 def read(outputs: Arrays) -> list[Reading]:
     """Read `probability` [N, 1], that of a positive review: positive from 0.5 on."""
     rows = checks.output(outputs, "probability", 1)
-    return [_reading(positive) for positive in rows[:, 0].tolist()]
+    negative, positive = LABELS
+    return [
+        Reading(positive, yes, {negative: 1 - yes, positive: yes})
+        if yes >= THRESHOLD
+        else Reading(negative, 1 - yes, {negative: 1 - yes, positive: yes})
+        for yes in rows[:, 0].tolist()
+    ]
 
 
 def show(instance: Any, vocabulary: Vocabulary | None = None) -> str:
@@ -136,12 +162,6 @@ def read_dataset(contents: Mapping[str, Any]) -> Splits:
     return Splits(
         train=_examples(contents, "train"), test=_examples(contents, "test"), vocabulary=_vocabulary(contents)
     )
-
-
-def _reading(positive: float) -> Reading:
-    label = LABELS[positive >= THRESHOLD]
-    probabilities = dict(zip(LABELS, (1 - positive, positive), strict=True))
-    return Reading(label, probabilities[label], probabilities)
 
 
 def _examples(contents: Mapping[str, Any], split: str) -> Examples:
@@ -225,4 +245,5 @@ MODEL = Model(
     build=build,
     fit_form=FitForm(build=build_on_tokens, inputs=distinct_tokens, transfer=transfer),
     signatures=signatures,
+    bulk_request=bulk_request,
 )

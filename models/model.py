@@ -86,6 +86,8 @@ class RaggedArray:
 
 Inputs = Sequence[Any] | Array | RaggedArray
 """Raw inputs: what a person has, before preprocessing. Several, or one alone."""
+BulkRequest = Callable[[Inputs], Sequence[Any]]
+"""Turns raw inputs into the arguments of the function `bulk` of a SavedModel (`Entries`)."""
 
 
 @dataclass(frozen=True)
@@ -216,10 +218,15 @@ class Entries:
     """Entries of a SavedModel: by name a tf.function with its input signature, giving a dict of tensors.
 
     `tracked` is what they use besides the network's weights, such as tables: TensorFlow saves what it tracks.
+    `bulk` and `vocabulary` are functions for batch jobs, saved beside the signatures, which no server offers:
+    the first takes what the model's `bulk_request` makes, in that order, and gives the outputs of
+    serving_default; the second gives `words` string [V] and `ranks` int64 [V].
     """
 
     functions: Mapping[str, Any] = field(default_factory=dict)
     tracked: Sequence[Any] = ()
+    bulk: Any = None
+    vocabulary: Any = None
 
 
 class Show(Protocol):
@@ -247,7 +254,8 @@ class Model:
     `build(hidden)` makes the network that is exported: a Keras model from the tensor of
     `serving_default` to its output. `fit_form`, where there is one, is another form of the same network that
     is faster to fit. `signatures(network, vocabulary)`, where there is one, makes the entries of the
-    SavedModel besides `serving_default`.
+    SavedModel besides `serving_default`. `bulk_request(vocabulary)`, where there is one, prepares batches for
+    its function `bulk`, which answers many rows faster than a signature can.
     """
 
     name: str
@@ -267,3 +275,4 @@ class Model:
     build: Callable[[tuple[int, ...]], keras.Model]
     fit_form: FitForm | None = None
     signatures: Callable[[keras.Model, Vocabulary | None], Entries] | None = None
+    bulk_request: Callable[[Vocabulary | None], BulkRequest] | None = None

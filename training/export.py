@@ -29,5 +29,6 @@ def export(
     # The Keras model itself does not do here: TensorFlow 2.21 saves copies of its variables, which a TF1
     # session, and so TensorFlow Serving, does not tie to the functions.
     module.tracked = [*(variable.value for variable in network.variables), *further.tracked]
+    module.bulk, module.vocabulary = further.bulk, further.vocabulary
     tf.saved_model.save(module, str(directory), signatures=functions)
     return functions

@@ -169,7 +169,8 @@ def write_version(
     except tf.errors.InvalidArgumentError:
         raise  # a signature refused a warm-up request: a fault in the model, not of the disk
     except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or OPERATION.sub("", str(getattr(error, "message", error)))
+        told = OPERATION.sub("", str(getattr(error, "message", error)))
+        reason = getattr(error, "strerror", None) or told.rsplit("; ", 1)[-1]  # before it is a temporary name
         raise StoreError(f"the version cannot be written in {staged.parent}: {reason}") from error
     return answers
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import time
+import urllib.error
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,7 +97,8 @@ def push(url: str, model: str, registry: CollectorRegistry, warn: Callable[[str]
     try:
         pushadd_to_gateway(url, JOB, registry, grouping_key={"model": model}, timeout=TIMEOUT)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        warn(f"the metrics could not be pushed to {url}: {error}")
+        reason = str(error.reason if type(error) is urllib.error.URLError else error)
+        warn(f"the metrics could not be pushed to {url}: {reason}")
 
 
 def write(path: Path, model: str, registry: CollectorRegistry, warn: Callable[[str], None]) -> None:

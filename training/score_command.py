@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FORMATS = (".jsonl", ".ndjson", ".parquet")
 IN_PROCESS, TO_SERVER = 2, 8
 """Threads that ask: TensorFlow uses all cores with few; a server is waited for."""
+BATCH_IN_PROCESS, BATCH_TO_SERVER = 512, 256
+"""Rows in a batch: many cost less each, but a server that batches may take no more than it was told."""
 
 
 class ShardType(click.ParamType[Shard]):
@@ -89,9 +91,7 @@ class ShardType(click.ParamType[Shard]):
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 65_536),
-    default=job.BATCH_SIZE,
-    show_default=True,
-    help="Rows that are asked about at once.",
+    help=f"Rows that are asked about at once.  [default: {BATCH_IN_PROCESS}, of a server {BATCH_TO_SERVER}]",
 )
 @click.option("--max-errors", type=click.IntRange(min=0), help="Stop, with exit code 3, at more bad rows.")
 @click.option("--shard", type=ShardType(), help="Score part I, from 0 on, of N; into OUTPUT-0000I-of-0000N.")
@@ -164,11 +164,9 @@ def _score(model: Model, output: Path, errors: Path, options: dict[str, Any]) ->
         origin=url or str(options["model_store"].absolute()),
         shard=_shard(options["shard"], options["shards"], options["completion_index"]),
         concurrency=options["concurrency"] or (TO_SERVER if url else IN_PROCESS),
+        batch_size=options["batch_size"] or (BATCH_TO_SERVER if url else BATCH_IN_PROCESS),
         resume=not options["no_resume"],
-        **{
-            name: options[name]
-            for name in ("paths", "column", "key", "version", "label", "batch_size", "max_errors")
-        },
+        **{name: options[name] for name in ("paths", "column", "key", "version", "label", "max_errors")},
     )
 
     def predictor(resumed: int | None) -> Predictor:

@@ -89,7 +89,7 @@ def test_several_reviews_are_not_one(several: Any) -> None:
         ([[1], [2, 10_000]], "review 1 has the token 10000; expected 0..9999"),
         ([[1], [2], [-1]], "review 2 has the token -1; expected 0..9999"),
         ([[2**70]], "review 0 is"),
-        (np.array([[1, 2**63]], np.uint64), "review 0 has the token -9223372036854775808"),
+        (np.array([[1, 2**63]], np.uint64), "review 0 has the token 9223372036854775808"),
         ([[1], []], "review 1 is empty"),
         ([[1], [0, 0]], "review 1 is empty: it has no token but pads"),
         (np.array([[1, 2], [0, 0]]), "review 1 is empty"),

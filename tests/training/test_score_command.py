@@ -21,6 +21,7 @@ from serving import embedded
 from tests.training.scoring_fakes import VOCABULARY, png
 from training import job
 from training.score_command import score
+from training.scoring.saved_model import SavedModel
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., Any]
@@ -108,6 +109,22 @@ def test_texts_are_tokenised_by_the_version_and_bad_ones_told(run: Run, texts: P
     assert [row["key"] for row in lines(tmp_path / "out.jsonl")] == [f"r{n}" for n in range(40) if n != 7]
     (error,) = lines(tmp_path / "out.errors.jsonl")
     assert (error["key"], error["row"], error["reason"].startswith("the review is empty")) == ("r7", 7, True)
+
+
+@pytest.mark.parametrize("form", ["texts", "token ids"])
+def test_version_without_the_function_for_batch_jobs_is_asked_by_its_signatures(
+    store: Path, form: str
+) -> None:
+    model = catalogue.find("imdb")
+    splits = model.dataset.sample(3)
+    known = list(splits.vocabulary or {})
+    texts = [" ".join(known[row : row + 9]) for row in range(40)]
+    inputs = texts if form == "texts" else splits.test.inputs[:40]
+    fast = SavedModel(model, store, 1).predict(inputs)
+    plain = SavedModel(replace(model, bulk_request=None), store, 1).predict(inputs)
+    assert [answer.probability for answer in fast] == pytest.approx(
+        [answer.probability for answer in plain], abs=1e-6
+    )
 
 
 def test_third_model_is_scored_as_the_others_are(run: Run, tmp_path: Path) -> None:

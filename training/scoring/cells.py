@@ -39,9 +39,10 @@ def convert(model: Model, column: str | None, cells: Sequence[Any] | Array) -> t
             cells = list(cells)
     inputs: list[Any] = []
     reasons: dict[int, str] = {}
+    numeric = _is_numeric(model, column)
     for place, cell in enumerate(cells):
         try:
-            inputs.append(_input(model, column, cell))
+            inputs.append(_input(model, cell, numeric=numeric))
         except FAULTS as error:
             reasons[place] = one_line(error)
     return inputs, reasons
@@ -52,7 +53,7 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:500] or type(error).__name__
 
 
-def _input(model: Model, column: str | None, cell: Any) -> Any:
+def _input(model: Model, cell: Any, *, numeric: bool) -> Any:
     if isinstance(cell, Unreadable):
         raise InputError(cell.reason)
     if isinstance(cell, NamedBytes):
@@ -60,7 +61,7 @@ def _input(model: Model, column: str | None, cell: Any) -> Any:
     if isinstance(cell, bytes):
         return _one(model, model.read_bytes(cell, "the cell"))
     if isinstance(cell, str):
-        if _is_numeric(model, column):
+        if numeric:
             return _cast(np.asarray(_numbers(cell)), raw_specs(model), 0)
         return _one(model, model.read_argument(cell))
     if isinstance(cell, (list, int, float, np.ndarray, np.generic)) and not isinstance(cell, bool):

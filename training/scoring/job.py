@@ -23,7 +23,6 @@ from training.scoring.rows import Block, Position, Source
 from training.scoring.shards import Shard
 from training.scoring.watch import At
 
-BATCH_SIZE = 256
 COMMIT_SECONDS = 1.0
 """How much work a kill may cost: to bring each block's lines to the disk at once would cost time."""
 
@@ -57,7 +56,7 @@ class JobOptions:
     column: str | None = None
     key: str | None = None
     shard: Shard | None = None
-    batch_size: int = BATCH_SIZE
+    batch_size: int = 256
     concurrency: int = 2
     max_errors: int | None = None
     resume: bool = True

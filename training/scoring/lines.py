@@ -6,6 +6,7 @@ Nothing but the line that is read is in memory. Blank lines are no rows.
 import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -99,6 +100,10 @@ def identity(path: Path) -> Mapping[str, Any]:
 def json_lines(path: Path, columns: Columns) -> Lines:
     """Open a file of JSON documents one a line: objects with the columns, or bare inputs."""
 
+    @lru_cache(maxsize=64)
+    def choose(names: tuple[str, ...]) -> tuple[str, str | None]:
+        return columns.choose(names, "the object")
+
     def parse(row: int, line: bytes) -> tuple[str | int, Any]:
         try:
             document = orjson.loads(line)
@@ -106,7 +111,7 @@ def json_lines(path: Path, columns: Columns) -> Lines:
             raise InputError(f"the line is no JSON: {error}") from None
         if not isinstance(document, dict):
             return row, document
-        column, key = columns.choose(list(document), "the object")
+        column, key = choose(tuple(document))
         return row if key is None else rows.key_of(document[key], row), document[column]
 
     return Lines(path, columns.column, _after_bom(path), _lines, parse)

@@ -7,7 +7,7 @@ neighbours in its batch whether the job is whole, split or resumed, and gets the
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from models.model import Array, InputError
 
@@ -33,8 +33,7 @@ class Unreadable:
     reason: str
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row: its key, its cell (or Unreadable), and the offset where the next row begins."""
 
     key: str | int
