@@ -8,59 +8,51 @@ Each server is started in turn, on free ports. Its answers are checked against t
 and after each load. The control of the protocol takes turns with it: gRPC's answers a message with itself,
 REST's parses the JSON with orjson and answers it, both without a model. Load comes from h2load and wrk
 (Debian's nghttp2-client and wrk), one thread each, on the same machine.
+
+The table has medians, and the range of the rates; `of ctl` is a figure as a multiple of the control's in the
+same minute, `cpu` the processor time of the server's processes for each answer.
 """
 
-import json
 import os
 import platform
 import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks.serving import preparation, report
+from benchmarks.serving import alone, figures, goals, plot, preparation, report
 from benchmarks.serving.cases import BY_NAME
 from benchmarks.serving.environments import NotInstalled
-from benchmarks.serving.measure import Measured, Question, Setting, Started, controls, measure, started
+from benchmarks.serving.figures import Figures, Footprint, Row
+from benchmarks.serving.measure import Question, Setting, controls, measure, started
 from benchmarks.serving.processes import ServerFailed
-from benchmarks.serving.report import Footprint
 from benchmarks.serving.servers import OURS, ROOT, SERVERS, Server
 
 CONCURRENCIES = (1, 16, 64)
+PROTOCOLS = ("grpc", "rest")
+COUNT = click.IntRange(min=1)
+FILE = click.Path(dir_okay=False, path_type=Path)
+DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(help=__doc__)
-@click.option(
-    "--server", "servers", type=click.Choice([*SERVERS, "all"]), multiple=True, help="Default: kedge."
-)
-@click.option("--case", "cases", type=click.Choice(list(BY_NAME)), multiple=True, help="Default: all.")
-@click.option(
-    "--protocol", "protocols", type=click.Choice(["grpc", "rest"]), multiple=True, help="Default: both."
-)
-@click.option(
-    "--concurrency", "concurrencies", type=click.IntRange(min=1), multiple=True, help="Default: 1 16 64."
-)
-@click.option(
-    "--workers", type=click.IntRange(min=1), multiple=True, help="Processes of a server. Default: 1."
-)
+@click.option("--server", "servers", type=click.Choice([*SERVERS, "all"]), multiple=True, default=[OURS.name])
+@click.option("--case", "cases", type=click.Choice(list(BY_NAME)), multiple=True, default=list(BY_NAME))
+@click.option("--protocol", "protocols", type=click.Choice(PROTOCOLS), multiple=True, default=PROTOCOLS)
+@click.option("--concurrency", "concurrencies", type=COUNT, multiple=True, default=CONCURRENCIES)
+@click.option("--workers", type=COUNT, multiple=True, default=[1], help="Processes of a server.")
 @click.option("--seconds", type=click.FloatRange(min=1), default=3.0, show_default=True, help="Of one load.")
-@click.option(
-    "--repeat", type=click.IntRange(min=1), default=3, show_default=True, help="Loads of each point."
-)
-@click.option(
-    "--data-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), envvar="KEDGE_DATA_DIR"
-)
+@click.option("--repeat", type=COUNT, default=3, show_default=True, help="Loads of each point.")
+@click.option("--goals", "with_goals", is_flag=True, help="Measure all that the goals need, and show them.")
+@click.option("--data-dir", type=DIRECTORY, envvar="KEDGE_DATA_DIR", help="The real data.")
 @click.option("--sample", is_flag=True, help="Models of the built-in sample, not of the real data.")
-@click.option(
-    "--cache", type=click.Path(path_type=Path), default=ROOT / ".bench", help="Models, peers, logs."
-)
-@click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures."
-)
+@click.option("--cache", type=DIRECTORY, default=ROOT / ".bench", help="Models, peers, logs.")
+@click.option("--json", "file", type=FILE, help="Keep the figures here, each point's newest.")
+@click.option("--plot", "picture", type=FILE, help="Draw the figures, PNG.")
 def main(
     *,
     servers: tuple[str, ...],
@@ -70,66 +62,62 @@ def main(
     workers: tuple[int, ...],
     seconds: float,
     repeat: int,
+    with_goals: bool,
     data_dir: Path | None,
     sample: bool,
     cache: Path,
-    json_file: Path | None,
+    file: Path | None,
+    picture: Path | None,
 ) -> None:
     """Measure, print, and write the figures."""
     # Servers end in all cases: what stops the benchmark unwinds it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    chosen = list(SERVERS) if "all" in servers else list(servers or (OURS.name,))
+    cache = cache.resolve()
     store, examples = preparation.prepare(cache, data_dir, sample=sample)
     setting = Setting(store, cache, examples, seconds, repeat)
     questions = [
         Question(protocol, BY_NAME[case], concurrency)
-        for protocol in protocols or ("grpc", "rest")
-        for case in cases or BY_NAME
-        for concurrency in concurrencies or CONCURRENCIES
+        for protocol in protocols
+        for case in cases
+        for concurrency in concurrencies
     ]
-    results = _Results()
-    for name in chosen:
-        for count in workers or (1,):
-            results.add(SERVERS[name], count, questions, setting)
-    for line in (*report.table(results.measured), *report.footprint_table(results.footprints)):
+    found = figures.read(file) if file is not None else Figures()
+    for name in SERVERS if "all" in servers else servers:
+        for count in workers:
+            found = _kept(found, _ask(SERVERS[name], count, questions, setting), file)
+    if with_goals:
+        found = _kept(found, Figures(_machine(), alone=alone.measured(setting)), file)
+    for line in (*report.table(found), *(goals.table(found) if with_goals else ())):
         click.echo(line)
-    for name, why in results.skipped.items():
-        click.echo(f"skipped {name}: {why}")
-    if json_file is not None:
-        document = report.document(_machine(), results.measured, results.footprints, results.skipped, [])
-        json_file.write_text(json.dumps(document, indent=1) + "\n")
+    if picture is not None:
+        plot.draw(found, picture)
 
 
-class _Results:
-    """What was measured so far, and which servers were left out."""
-
-    def __init__(self) -> None:
-        self.measured: list[Measured] = []
-        self.footprints: list[Footprint] = []
-        self.skipped: dict[str, str] = {}
-
-    def add(self, server: Server, workers: int, questions: Iterable[Question], setting: Setting) -> None:
-        """Ask a server those of the questions that it can answer."""
-        title = report.title(server.name, workers)
-        if workers > 1 and not server.workers_option:
-            self.skipped[title] = "it runs as one process only"
-            return
-        try:
-            with ExitStack() as stack:
-                others: Mapping[str, Started] = stack.enter_context(controls(setting))
-                subject = stack.enter_context(started(server, workers, setting))
-                for question in questions:
-                    if question.protocol in server.encoders and server.answers(question.case):
-                        _tell(f"{title}: {question}")
-                        self.measured.append(measure(subject, others[question.protocol], question, setting))
-                memory = subject.processes.memory()
-                self.footprints.append(Footprint(server.name, workers, subject.seconds, memory))
-        except (NotInstalled, ServerFailed) as error:
-            self.skipped[title] = str(error)
+def _kept(found: Figures, newer: Figures, file: Path | None) -> Figures:
+    """The figures with newer ones, written at once: the next server may be the one that ends the run."""
+    updated = found.updated(newer)
+    if file is not None:
+        figures.write(file, updated)
+    return updated
 
 
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr)
+def _ask(server: Server, workers: int, questions: Sequence[Question], setting: Setting) -> Figures:
+    """Ask a server those of the questions that it can answer."""
+    title, rows = figures.title(server.name, workers), list[Row]()
+    if workers > 1 and not server.workers_option:
+        return Figures(_machine(), skipped={title: "it runs as one process"})
+    try:
+        with ExitStack() as stack:
+            others = stack.enter_context(controls(setting))
+            subject = stack.enter_context(started(server, workers, setting))
+            for question in questions:
+                if question.protocol in server.encoders and server.answers(question.case):
+                    print(f"{title}: {question}", file=sys.stderr)
+                    rows.append(measure(subject, others[question.protocol], question, setting))
+            footprint = Footprint(server.name, workers, subject.seconds, subject.processes.memory())
+            return Figures(_machine(), rows, [footprint])
+    except (NotInstalled, ServerFailed) as error:
+        return Figures(_machine(), rows, skipped={title: str(error)})
 
 
 def _machine() -> dict[str, Any]:

@@ -1,15 +1,14 @@
 """Measuring: a server and the control of its protocol take turns, so that both had the same minute."""
 
-import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.serving import asking, load, processes
 from benchmarks.serving.cases import BY_NAME, Case, Example
-from benchmarks.serving.load import Load
+from benchmarks.serving.figures import Row, Series, pooled
 from benchmarks.serving.processes import Processes
 from benchmarks.serving.requests import Request, framed
 from benchmarks.serving.servers import CONTROLS, GRPC, Server
@@ -30,17 +29,6 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Point:
-    """What is measured: a server in so many processes, a protocol, a case, a concurrency."""
-
-    server: str
-    workers: int
-    protocol: str
-    case: str
-    concurrency: int
-
-
-@dataclass(frozen=True)
 class Question:
     """What is asked of servers: a case over a protocol, with so many requests under way."""
 
@@ -50,36 +38,6 @@ class Question:
 
     def __str__(self) -> str:
         return f"{self.protocol} {self.case.name} at {self.concurrency}"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One turn: the load, and the processor seconds that the server's processes used for it."""
-
-    load: Load
-    cpu_seconds: float
-
-    @property
-    def cpu_per_answer(self) -> float:
-        """Processor seconds for an answer."""
-        return self.cpu_seconds / max(1, self.load.answers)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The turns of a server at a point, and those of the control in between."""
-
-    point: Point
-    runs: Sequence[Run]
-    control: Sequence[Run]
-
-    def median(self, of: Callable[[Run], float], *, control: bool = False) -> float:
-        """The median of the turns."""
-        return statistics.median(of(run) for run in (self.control if control else self.runs))
-
-    def ratio(self, of: Callable[[Run], float]) -> float:
-        """The median of the turns as a multiple of the control's."""
-        return self.median(of) / self.median(of, control=True)
 
 
 @dataclass(frozen=True)
@@ -123,25 +81,27 @@ def controls(setting: Setting) -> Iterator[Mapping[str, Started]]:
         yield {"grpc": echo, "rest": asgi}
 
 
-def measure(subject: Started, control: Started, question: Question, setting: Setting) -> Measured:
+def measure(subject: Started, control: Started, question: Question, setting: Setting) -> Row:
     """Load a server and the control in turns; ServerFailed where an answer is wrong before or after."""
     for each in (control, subject):
-        _turn(each, replace(question, concurrency=WARM_UP_CONCURRENCY), WARM_UP_SECONDS, setting)
-    runs: dict[str, list[Run]] = {"subject": [], "control": []}
+        turn(each, replace(question, concurrency=WARM_UP_CONCURRENCY), WARM_UP_SECONDS, setting)
+    turns: dict[str, list[Series]] = {"subject": [], "control": []}
     for _ in range(setting.repeat):
-        runs["control"].append(_turn(control, question, setting.seconds, setting))
-        runs["subject"].append(_turn(subject, question, setting.seconds, setting))
-    point = Point(
-        subject.server.name,
-        subject.workers,
-        question.protocol,
-        question.case.name,
-        question.concurrency,
+        turns["control"].append(turn(control, question, setting.seconds, setting))
+        turns["subject"].append(turn(subject, question, setting.seconds, setting))
+    return Row(
+        server=subject.server.name,
+        workers=subject.workers,
+        protocol=question.protocol,
+        case=question.case.name,
+        concurrency=question.concurrency,
+        subject=pooled(turns["subject"]),
+        control=pooled(turns["control"]),
     )
-    return Measured(point, runs["subject"], runs["control"])
 
 
-def _turn(subject: Started, question: Question, seconds: float, setting: Setting) -> Run:
+def turn(subject: Started, question: Question, seconds: float, setting: Setting) -> Series:
+    """Load a server once for some seconds."""
     protocol, case = question.protocol, question.case
     request, port = subject.request(protocol, case, setting.examples[case.name]), subject.ports[protocol]
     answer = asking.checked(protocol, port, request)
@@ -152,4 +112,4 @@ def _turn(subject: Started, question: Question, seconds: float, setting: Setting
         came = load.rest(port, request, question.concurrency, seconds=seconds)
     cpu = subject.processes.cpu_seconds() - before
     asking.checked(protocol, port, request)
-    return Run(came, cpu)
+    return Series([came.rate], [came.p50], [came.p99], [cpu / max(1, came.answers)], came.errors)
