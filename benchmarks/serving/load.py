@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.serving.processes import ServerFailed
 from benchmarks.serving.requests import Request
+
+Log = NDArray[np.int64]
 
 SCRIPT = Path(__file__).with_name("load.lua")
 _COUNTS = re.compile(
@@ -54,32 +57,30 @@ def grpc(
     """
     connections = math.isqrt(concurrency)
     extent = ["-n", str(count)] if count else ["-D", f"{round(seconds * 1000)}ms"]
+    options = [*extent, "-c", str(connections), "-m", str(concurrency // connections)]
     with tempfile.TemporaryDirectory() as directory:
-        body, log = Path(directory) / "body", Path(directory) / "log"
-        body.write_bytes(request.framed)
-        text = _run(
-            [
-                *(
-                    "h2load",
-                    *extent,
-                    "-t",
-                    "1",
-                    "-c",
-                    str(connections),
-                    "-m",
-                    str(concurrency // connections),
-                ),
-                *("-d", str(body), "-H", "content-type: application/grpc", "-H", "te: trailers"),
-                *(f"--log-file={log}", f"http://127.0.0.1:{port}{request.path}"),
-            ]
-        )
-        rows = np.loadtxt(log, np.int64, ndmin=2)
+        text = _run(h2load_command(port, request, Path(directory), options))
+        rows = read_log(Path(directory))
     return _of_h2load(text, rows, answer_bytes, seconds)
 
 
-def _of_h2load(
-    text: str, rows: "np.ndarray[tuple[int, int], np.dtype[np.int64]]", answer_bytes: int, seconds: float
-) -> Load:
+def h2load_command(port: int, request: Request, directory: Path, options: list[str]) -> list[str]:
+    """A command that posts a gRPC message, which is written to the directory; its log goes there too."""
+    body = directory / "body"
+    body.write_bytes(request.framed)
+    return [
+        *("h2load", "-t", "1", *options, "-d", str(body)),
+        *("-H", "content-type: application/grpc", "-H", "te: trailers"),
+        *(f"--log-file={directory / 'log'}", f"http://127.0.0.1:{port}{request.path}"),
+    ]
+
+
+def read_log(directory: Path) -> Log:
+    """h2load's log, int64 [requests, 3]: microseconds of the start, status, microseconds until the answer."""
+    return np.loadtxt(directory / "log", np.int64, ndmin=2)
+
+
+def _of_h2load(text: str, rows: Log, answer_bytes: int, seconds: float) -> Load:
     counts, data, finished = _COUNTS.search(text), _DATA.search(text), _FINISHED.search(text)
     if counts is None or data is None or finished is None or not len(rows):
         raise ServerFailed(f"h2load got no answers: {' '.join(text.split())[-300:]}")

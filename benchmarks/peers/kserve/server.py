@@ -4,6 +4,7 @@ python server.py --store DIR --rest-port PORT --grpc-port PORT --workers N
 """
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ def main() -> None:
     parser.add_argument("--grpc-port", type=int, required=True)
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_known_args()[0]
+    # It would log each call over gRPC.
+    logging.getLogger("kserve").setLevel(logging.WARNING)
     models = [SavedModel(name, newest(given.store, name)) for name in ("mnist", "imdb")]
     kserve.ModelServer(
         http_port=given.rest_port,
