@@ -19,7 +19,20 @@ FEW, MANY = 1_000, 100_000
 
 def measured(setting: Setting) -> dict[str, Any]:
     """The figures by name, each a list of repeats or one number; seconds and bytes."""
-    return {**start(setting), **memory(setting), "call_seconds": calls(setting)}
+    return {
+        **start(setting),
+        **memory(setting),
+        "call_seconds": calls(setting),
+        "request_bytes": request_bytes(setting),
+    }
+
+
+def request_bytes(setting: Setting) -> dict[str, dict[str, int]]:
+    """The bytes of our server's requests by protocol and case, without what HTTP adds."""
+    return {
+        protocol: {name: len(encode(case, setting.examples[name]).body) for name, case in BY_NAME.items()}
+        for protocol, encode in OURS.encoders.items()
+    }
 
 
 def calls(setting: Setting) -> dict[str, float]:

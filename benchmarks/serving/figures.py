@@ -16,13 +16,17 @@ FIGURES = ("rate", "p50", "p99", "cpu")
 
 @dataclass(frozen=True)
 class Series:
-    """The loads of one server at one point: answers a second, percentiles, processor time of an answer."""
+    """The loads of one server at one point: answers a second, percentiles, processor time of an answer.
+
+    `others` is how many cores other programs used meanwhile.
+    """
 
     rate: Sequence[float]
     p50: Sequence[float]
     p99: Sequence[float]
     cpu: Sequence[float]
     errors: int = 0
+    others: Sequence[float] = ()
 
     def median(self, figure: str) -> float:
         """The median of a figure."""
@@ -32,7 +36,7 @@ class Series:
     def __add__(self, other: "Series") -> "Series":
         """Both together."""
         values = {figure: [*getattr(self, figure), *getattr(other, figure)] for figure in FIGURES}
-        return Series(errors=self.errors + other.errors, **values)
+        return Series(errors=self.errors + other.errors, others=[*self.others, *other.others], **values)
 
 
 @dataclass(frozen=True)

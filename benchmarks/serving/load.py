@@ -61,7 +61,7 @@ def grpc(
     with tempfile.TemporaryDirectory() as directory:
         text = _run(h2load_command(port, request, Path(directory), options))
         rows = read_log(Path(directory))
-    return _of_h2load(text, rows, answer_bytes, seconds)
+    return of_h2load(text, rows, answer_bytes, seconds)
 
 
 def h2load_command(port: int, request: Request, directory: Path, options: list[str]) -> list[str]:
@@ -80,7 +80,8 @@ def read_log(directory: Path) -> Log:
     return np.loadtxt(directory / "log", np.int64, ndmin=2)
 
 
-def _of_h2load(text: str, rows: Log, answer_bytes: int, seconds: float) -> Load:
+def of_h2load(text: str, rows: Log, answer_bytes: int, seconds: float) -> Load:
+    """What h2load told, and its log; `seconds` 0 takes the time that it states."""
     counts, data, finished = _COUNTS.search(text), _DATA.search(text), _FINISHED.search(text)
     if counts is None or data is None or finished is None or not len(rows):
         raise ServerFailed(f"h2load got no answers: {' '.join(text.split())[-300:]}")

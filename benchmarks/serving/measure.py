@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.serving import asking, load, processes
 from benchmarks.serving.cases import BY_NAME, Case, Example
 from benchmarks.serving.figures import Row, Series, pooled
-from benchmarks.serving.processes import Processes
+from benchmarks.serving.processes import Others, Processes
 from benchmarks.serving.requests import Request, framed
 from benchmarks.serving.servers import CONTROLS, GRPC, Server
 
@@ -105,11 +105,12 @@ def turn(subject: Started, question: Question, seconds: float, setting: Setting)
     protocol, case = question.protocol, question.case
     request, port = subject.request(protocol, case, setting.examples[case.name]), subject.ports[protocol]
     answer = asking.checked(protocol, port, request)
-    before = subject.processes.cpu_seconds()
+    before, others = subject.processes.cpu_seconds(), Others(subject.processes)
     if protocol == GRPC:
         came = load.grpc(port, request, len(framed(answer)), question.concurrency, seconds=seconds)
     else:
         came = load.rest(port, request, question.concurrency, seconds=seconds)
-    cpu = subject.processes.cpu_seconds() - before
+    cpu, used = subject.processes.cpu_seconds() - before, others.cores()
     asking.checked(protocol, port, request)
-    return Series([came.rate], [came.p50], [came.p99], [cpu / max(1, came.answers)], came.errors)
+    cpu_each = cpu / max(1, came.answers)
+    return Series([came.rate], [came.p50], [came.p99], [cpu_each], came.errors, [used])

@@ -68,6 +68,27 @@ class Processes:
             raise ServerFailed(f"it ended with code {code}; see {self.log}")
 
 
+@dataclass
+class Others:
+    """How much of the machine is used by others than these processes, this one and what it has run."""
+
+    processes: Processes
+
+    def __post_init__(self) -> None:
+        self._before = self._now()
+
+    def cores(self) -> float:
+        """The cores that others have used since this was made."""
+        busy, own, time_ = (now - before for now, before in zip(self._now(), self._before, strict=True))
+        return max(0.0, (busy - own) / time_)
+
+    def _now(self) -> tuple[float, float, float]:
+        # Of all processors: user, nice, system, idle, waiting, interrupts, stolen.
+        ticks = [int(field) for field in Path("/proc/stat").read_text().split(None, 9)[1:9]]
+        own = self.processes.cpu_seconds() + sum(os.times()[:4])
+        return (sum(ticks) - ticks[3] - ticks[4]) / TICKS, own, time.monotonic()
+
+
 @contextlib.contextmanager
 def running(
     command: Sequence[str],

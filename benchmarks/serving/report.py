@@ -8,6 +8,7 @@ from benchmarks.serving.figures import FIGURES, Figures, Row, Series, pooled, ti
 from benchmarks.serving.servers import CONTROLS
 
 PROTOCOLS = {"grpc": "gRPC", "rest": "REST"}
+DISTURBED = 0.2
 HEADER = (
     f"{'server':<14}{'c':>3} {'req/s':>8} {'(range)':>15} {'of ctl':>7}{'p50 ms':>9}{'of ctl':>7}"
     f"{'p99 ms':>9}{'of ctl':>7}{'cpu µs':>9}{'of ctl':>7}{'errors':>7}"
@@ -24,6 +25,10 @@ def table(figures: Figures) -> Iterator[str]:
                 yield HEADER
                 yield from _block(protocol, rows)
     yield from _footprints(figures)
+    used = [cores for row in figures.rows for cores in (*row.subject.others, *row.control.others)]
+    if used and max(used) > DISTURBED:
+        disturbed = sum(cores > DISTURBED for cores in used) / len(used)
+        yield f"\nother programs used more than {DISTURBED:g} cores in {disturbed:.0%} of the loads"
     for name, why in figures.skipped.items():
         yield f"left out: {name}: {why}"
 

@@ -8,18 +8,23 @@ import re
 import subprocess
 import tempfile
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from benchmarks.serving.cases import BY_NAME, Example
 from benchmarks.serving.load import h2load_command, read_log
 from benchmarks.serving.measure import Started
+from benchmarks.serving.processes import Others
 from benchmarks.serving.requests import Request
 from benchmarks.simulation import pod
 from benchmarks.simulation.arrivals import Times
 from benchmarks.simulation.pod import Profile
+
+T = TypeVar("T")
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 RUN = re.compile(r'^kedge_(run_seconds|batch_requests)_(sum|count)\{model="mnist".*\} (\S+)$', re.MULTILINE)
@@ -64,6 +69,15 @@ def closed(server: Started, example: Example, *, rows: int, concurrency: int, se
     return _load(
         server, request(server, example, rows), ["-m", str(concurrency), "-D", f"{round(seconds * 1e3)}ms"]
     )[1]
+
+
+def quietest(server: Started, repeat: int, measure: Callable[[], T]) -> tuple[T, float]:
+    """Measure several times: what came when other programs used least cores, and how many."""
+    found = []
+    for _ in range(repeat):
+        others = Others(server.processes)
+        found.append((measure(), others.cores()))
+    return min(found, key=lambda each: each[1])
 
 
 def replayed(server: Started, example: Example, arrivals: Times) -> tuple[Times, Times]:

@@ -60,8 +60,7 @@ Answered = Callable[[float, float], None]
 class Pod:
     """A server under simulation; `answered` is told when each request came and when its answer was back.
 
-    A request that the loop gets to later than `patience` seconds after it came is turned away: its deadline is
-    over.
+    A request that the loop gets to later than `patience` seconds after it came is turned away: it is overdue.
     """
 
     profile: Profile
