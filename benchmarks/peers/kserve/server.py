@@ -21,6 +21,10 @@ class SavedModel(kserve.Model):  # type: ignore[misc]
         self.path = path
         self.load()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A worker process loads the model itself."""
+        return SavedModel, (self.name, self.path)
+
     def load(self) -> bool:
         """Load the model."""
         import tensorflow as tf
