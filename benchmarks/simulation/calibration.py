@@ -1,7 +1,7 @@
 """Measures what the simulation needs of the embedded server, and what it is checked against.
 
 The run of a batch by its rows comes from the server's own histogram (`kedge_run_seconds`). The rest follows
-from two closed loops: one request at a time, and 64.
+from requests that come alone, and from a closed loop of 64.
 """
 
 import re
@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 RUN = re.compile(r'^kedge_(run_seconds|batch_requests)_(sum|count)\{model="mnist".*\} (\S+)$', re.MULTILINE)
+LONE_SECONDS = 0.01
 SETTLED = 0.1
 """The part of a run at its beginning that does not count."""
 
@@ -123,7 +124,8 @@ def profile(server: Started, example: Example, seconds: float) -> Profile:
     server does; the delay of a lone one is what is then left of its time.
     """
     runs = curve(server, example, seconds / 2)
-    lone = closed(server, example, rows=1, concurrency=1, seconds=seconds)
+    # Far enough apart to be alone, and to find the processors asleep as requests that come at random do.
+    _, lone = replayed(server, example, np.arange(0, 2 * seconds, LONE_SECONDS))
     before = server.processes.cpu_seconds()
     crowd = closed(server, example, rows=1, concurrency=64, seconds=seconds)
     cores = (server.processes.cpu_seconds() - before) / seconds
