@@ -5,6 +5,7 @@ python server.py --store DIR --rest-port PORT --grpc-port PORT --workers N
 
 import argparse
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,10 @@ class SavedModel(kserve.Model):  # type: ignore[misc]
     def __init__(self, name: str, path: Path) -> None:
         super().__init__(name)
         self.path = path
-        self.load()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A worker process loads the model itself."""
-        return SavedModel, (self.name, self.path)
+        return in_worker, (self.name, self.path)
 
     def load(self) -> bool:
         """Load the model."""
@@ -45,6 +45,13 @@ class SavedModel(kserve.Model):  # type: ignore[misc]
         return get_predict_response(payload, output.numpy(), self.name)
 
 
+def in_worker(name: str, path: Path) -> SavedModel:
+    """A model in a worker process, loaded beside: KServe ends a process that does not answer it for 5 s."""
+    model = SavedModel(name, path)
+    threading.Thread(target=model.load, daemon=True).start()
+    return model
+
+
 def newest(store: Path, model: str) -> Path:
     """The directory of the newest version of a model."""
     return max((path for path in (store / model).iterdir() if path.name.isdigit()), key=lambda p: int(p.name))
@@ -61,6 +68,8 @@ def main() -> None:
     # It would log each call over gRPC.
     logging.getLogger("kserve").setLevel(logging.WARNING)
     models = [SavedModel(name, newest(given.store, name)) for name in ("mnist", "imdb")]
+    for model in models:
+        model.load()
     kserve.ModelServer(
         http_port=given.rest_port,
         grpc_port=given.grpc_port,
