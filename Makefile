@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint unit browser test-containers lock clean
+.PHONY: demo test lint unit browser test-containers bench lock clean
 
 demo: .venv/demo
 	@$(BIN)/kedge demo $(ARGS)
@@ -31,6 +31,11 @@ ENGINE := ../shared/tools/container-engine
 test-containers: .venv/dev
 	PYTHON_IMAGE="$${PYTHON_IMAGE:-$$(test ! -x $(ENGINE) || $(ENGINE))}" \
 	  $(BIN)/python -m pytest tests/containers $(ARGS)
+
+# Needs h2load and wrk (Debian's nghttp2-client and wrk). ARGS="--server all" compares with the peers, each installed
+# once into .bench.
+bench: .venv/dev
+	@$(BIN)/python -m benchmarks.serving $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"kedge needs Python 3.11 or later; {sys.executable} is {v[0]}.{v[1]}: name another with make PYTHON=...")'

@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes is the machine's matter: no test asserts a time.
+hypothesis.settings.register_profile("kedge", deadline=None)
+hypothesis.settings.load_profile("kedge")
 
 # Set before any test imports TensorFlow, and inherited by the processes that tests start.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"

@@ -1,0 +1,78 @@
+"""What is measured of our server alone: its start, its memory over many requests, the models in process."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+from benchmarks.serving import asking, load, preparation
+from benchmarks.serving.cases import BY_NAME
+from benchmarks.serving.measure import Setting, started
+from benchmarks.serving.requests import framed
+from benchmarks.serving.servers import GRPC, OURS, ROOT
+
+IMPORT = "import tensorflow"
+FEW, MANY = 1_000, 100_000
+
+
+def measured(setting: Setting) -> dict[str, Any]:
+    """The figures by name, each a list of repeats or one number; seconds and bytes."""
+    return {
+        **start(setting),
+        **memory(setting),
+        "call_seconds": calls(setting),
+        "request_bytes": request_bytes(setting),
+    }
+
+
+def request_bytes(setting: Setting) -> dict[str, dict[str, int]]:
+    """The bytes of our server's requests by protocol and case, without what HTTP adds."""
+    return {
+        protocol: {name: len(encode(case, setting.examples[name]).body) for name, case in BY_NAME.items()}
+        for protocol, encode in OURS.encoders.items()
+    }
+
+
+def calls(setting: Setting) -> dict[str, float]:
+    """The seconds of a signature's call in process, by case, from arrays to arrays."""
+    command = [sys.executable, "-m", "benchmarks.serving.reference", "times", str(setting.store)]
+    done = subprocess.run(
+        [*command, str(setting.cache / setting.store.parent.name / "examples.npz")],
+        cwd=ROOT,
+        env=preparation.environment(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def start(setting: Setting) -> dict[str, list[float]]:
+    """The seconds to the first answers of both models, and those of importing TensorFlow, in turns."""
+    figures: dict[str, list[float]] = {"import_seconds": [], "start_seconds": []}
+    for _ in range(setting.repeat):
+        begin = time.monotonic()
+        subprocess.run([sys.executable, "-c", IMPORT], env=preparation.environment(), check=True)
+        figures["import_seconds"].append(time.monotonic() - begin)
+        with started(OURS, 1, setting) as server:
+            figures["start_seconds"].append(server.seconds)
+    return figures
+
+
+def memory(setting: Setting) -> dict[str, int]:
+    """The server's memory after some requests and after many more."""
+    example = setting.examples["mnist"]
+    with started(OURS, 1, setting) as server:
+        request, port = server.request(GRPC, BY_NAME["mnist"], example), server.ports[GRPC]
+        length = len(framed(asking.checked(GRPC, port, request)))
+        load.grpc(port, request, length, 16, count=FEW)
+        few = server.processes.memory()["pss"]
+        load.grpc(port, request, length, 16, count=MANY - FEW)
+        return {"memory_after_1000": few, "memory_after_100000": server.processes.memory()["pss"]}
+
+
+def median(values: object) -> float:
+    """The median of a list, or the number itself."""
+    return statistics.median(values) if isinstance(values, list) else float(str(values))
