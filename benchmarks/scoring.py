@@ -159,8 +159,10 @@ def measure(case: Case, seconds: float, repeat: int) -> dict[str, Any]:
 def main(*, data_dir: Path, cases: tuple[str, ...], seconds: float, repeat: int, as_json: bool) -> None:
     """Measure, print, and exit with 1 where the target is missed."""
     from training.quiet import import_tensorflow
+    from training.score_command import SWITCH_SECONDS
 
     import_tensorflow()
+    sys.setswitchinterval(SWITCH_SECONDS)
     with tempfile.TemporaryDirectory() as directory:
         results = {
             case: measure(prepare(case, data_dir, Path(directory)), seconds, repeat)

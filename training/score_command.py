@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 FORMATS = (".jsonl", ".ndjson", ".parquet")
 IN_PROCESS, TO_SERVER = 2, 8
 """Threads that ask: TensorFlow uses all cores with few; a server is waited for."""
-BATCH_IN_PROCESS, BATCH_TO_SERVER = 512, 256
+BATCH_IN_PROCESS, BATCH_TO_SERVER = 1024, 256
 """Rows in a batch: many cost less each, but a server that batches may take no more than it was told."""
+
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread that asks in process may hold up another: each is outside of Python most of the time."""
 
 
 class ShardType(click.ParamType[Shard]):
@@ -190,6 +194,7 @@ def _load(model: Model, model_store: Path, version: int | None) -> Predictor:
     from training.quiet import import_tensorflow
 
     import_tensorflow()
+    sys.setswitchinterval(SWITCH_SECONDS)
     return SavedModel(model, model_store, found)
 
 

@@ -50,7 +50,9 @@ class SavedModel:
         except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
             raise StoreError(f"{path} cannot be loaded: {one_line(error)}") from error
         self._model, self._tf, self._version = model, tf, version
-        self._bulk = getattr(self._loaded, "bulk", None) if model.bulk_request else None
+        bulk = getattr(self._loaded, "bulk", None) if model.bulk_request else None
+        # Called as it is saved: to find it among possible traces costs as much as half of its work.
+        self._bulk = None if bulk is None else bulk.concrete_functions[0]
         vocabulary = _vocabulary(self._loaded)
         self._takes_texts = vocabulary is not None
         self._bulk_request = model.bulk_request(vocabulary) if model.bulk_request else None
