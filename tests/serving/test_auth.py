@@ -50,10 +50,15 @@ async def _predict(endpoint: Endpoint, authorization: str | None) -> object:
 
 
 async def _reflect(endpoint: Endpoint, authorization: str | None) -> object:
-    stream = endpoint.channel.stream_stream(REFLECTION)
+    """By the blocking client: a stream of the other may tell of a message that could not be sent any more."""
     request = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
-    call = stream(iter([request]), metadata=_metadata(authorization), timeout=20)
-    return await anext(aiter(call))
+
+    def ask() -> object:
+        with grpc.insecure_channel(f"127.0.0.1:{endpoint.server.grpc_port}") as channel:
+            stream = channel.stream_stream(REFLECTION)
+            return next(stream(iter([request]), metadata=_metadata(authorization), timeout=20))
+
+    return await asyncio.to_thread(ask)
 
 
 @pytest.mark.parametrize("ask", [_predict, _reflect])
@@ -64,7 +69,7 @@ async def test_grpc_asks_for_a_token(
     base_path: Path, tokens_file: Path, ask: Grpc, wrong: str | None
 ) -> None:
     async with serving(*_flags(base_path, tokens_file)) as endpoint:
-        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        with pytest.raises(grpc.RpcError) as refusal:
             await ask(endpoint, wrong)
         assert refusal.value.code() == grpc.StatusCode.UNAUTHENTICATED
         assert dict(refusal.value.trailing_metadata())["www-authenticate"].startswith("Bearer")
