@@ -240,8 +240,10 @@ class Batcher:
         if not ran.joinable:
             self._settle(run, ALONE)
         elif queue.rules.adaptive:
-            queue.rules = ADAPTIVE_LONG if ran.seconds > LONG_RUN_SECONDS else ADAPTIVE
-            self._settle(run, queue.rules)
+            rules = ADAPTIVE_LONG if ran.seconds > LONG_RUN_SECONDS else ADAPTIVE
+            if rules is not queue.rules:
+                queue.rules = rules
+                self._settle(run, rules)
         now, event = self._clock(), _event(self._pool, run, ran)
         for entry, outcome in zip(run.entries, ran.outcomes, strict=True):
             timing = entry.task.timing
@@ -253,9 +255,12 @@ class Batcher:
         self._dispatch(loop)
 
     def _settle(self, run: _Run, rules: Rules) -> None:
-        """Have these rules for further requests like those of a run."""
+        """Have these rules for further requests like those of a run; what runs alone goes on to do so."""
         request = run.entries[0].piece.request
-        self._rules.setdefault(run.queue.servable, {})[request.signature_name, request.outputs] = rules
+        known = self._rules.setdefault(run.queue.servable, {})
+        names = (request.signature_name, request.outputs)
+        if known.get(names) is not ALONE:
+            known[names] = rules
 
     def _make_due(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> None:
         batch.due = True

@@ -177,6 +177,24 @@ async def test_adaptive_rows_that_vanish_give_each_its_own(adaptive, peculiar):
     assert gate.runs == [[1], [4], [2], [2], [1], [1], [1]]
 
 
+async def test_adaptive_what_cannot_be_joined_is_not_tried_again(adaptive, peculiar):
+    """Also not after a further run of the queue in which that turned out."""
+    gate = Gate(peculiar)
+    first = asyncio.create_task(adaptive.run(gate, "kept", floats(1)))
+    await gate.wait_for_start()
+    # Two requests, whose rows vanish, fill a batch up so far that the third goes into the next, alone.
+    rows = ([-1] * 100, [-1] * 20, [1] * 100)
+    tasks = [asyncio.create_task(adaptive.run(gate, "kept", floats(*values))) for values in rows]
+    await asyncio.sleep(0)
+    gate.let_through()
+    await outcomes([first, *tasks])
+    gate.runs.clear()
+
+    await asyncio.gather(*(adaptive.run(gate, "kept", floats(value)) for value in (1, 2, 3)))
+
+    assert gate.runs == [[1], [1], [1]]
+
+
 async def test_one_bad_request_fails_alone(adaptive, peculiar):
     gate = Gate(peculiar)
     first = asyncio.create_task(adaptive.run(gate, "positive", floats(0)))
