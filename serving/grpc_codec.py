@@ -21,7 +21,7 @@ from serving.servable import SignatureInfo
 from serving.states import VersionStatus
 from wire import wire_format
 from wire.errors import StatusError
-from wire.tensors import encode, fill, to_array
+from wire.tensors import encode, to_array
 
 Array = NDArray[Any]
 
@@ -92,7 +92,7 @@ def serialized_examples(message: Any) -> list[bytes]:
 
 
 def predict_answer(call: Call, outputs: Mapping[str, Array], *, as_content: bool) -> bytes:
-    """A PredictResponse in wire format: what `predict_response` makes, serialized, but without a message."""
+    """A PredictResponse in wire format, written without making a message."""
     parts: list[bytes] = []
     for alias, array in outputs.items():
         head, elements = encode(array, as_content=as_content)
@@ -116,15 +116,6 @@ def _answered_by(name: str, version: int, signature_name: str) -> bytes:
     answered_by(response.model_spec, Call(ModelSpec(name), version=version, signature_name=signature_name))
     serialized: bytes = response.SerializeToString()
     return serialized
-
-
-def predict_response(call: Call, outputs: Mapping[str, Array], *, as_content: bool) -> Any:
-    """A PredictResponse."""
-    response = predict_pb2.PredictResponse()
-    answered_by(response.model_spec, call)
-    for alias, array in outputs.items():
-        fill(response.outputs[alias], array, as_content=as_content)
-    return response
 
 
 def classify_response(call: Call, classification: Classification) -> Any:

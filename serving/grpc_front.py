@@ -93,7 +93,6 @@ class GrpcFront:
         self._metrics = metrics
         self._admission = admission
         self._as_content = as_content
-        self._read_timeout = read_timeout
         self._patience = Patience(read_timeout)
         self._watchers = watchers
         self._layouts = Layouts()
@@ -161,7 +160,7 @@ class GrpcFront:
         try:
             body = await self._patience.wait(context.read())
         except TimeoutError:
-            message = f"The request's message did not come in {self._read_timeout:g} s"
+            message = f"The request's message did not come in {self._patience.seconds:g} s"
             raise errors.Refusal("slow", Code.DEADLINE_EXCEEDED, message) from None
         if not isinstance(body, bytes):
             raise StatusError(Code.INTERNAL, "The request has no message")

@@ -67,7 +67,7 @@ def _fill_predict(entry: Any, call: Call, sample: Sample) -> None:
     for alias, array in (sample.inputs or {}).items():
         fill(entry.request.inputs[alias], array, as_content=True)
     entry.request.output_filter.extend(sample.output_filter)
-    entry.response.CopyFrom(grpc_codec.predict_response(call, sample.outputs or {}, as_content=True))
+    entry.response.MergeFromString(grpc_codec.predict_answer(call, sample.outputs or {}, as_content=True))
 
 
 def _fill_examples(entry: Any, sample: Sample) -> None:

@@ -10,11 +10,9 @@ import numpy as np
 import simdjson
 from numpy.typing import NDArray
 
-from wire import dtypes
 from wire.json_requests import RequestForm
+from wire.json_values import FLOATS, narrowed
 from wire.tensors import TensorInfo
-
-FLOATS = frozenset((dtypes.FLOAT, dtypes.DOUBLE, dtypes.HALF, dtypes.BFLOAT16))
 
 
 class Numbers(NamedTuple):
@@ -26,11 +24,7 @@ class Numbers(NamedTuple):
 
     def tensor(self, info: TensorInfo) -> NDArray[np.generic] | None:
         """The tensor for an input of a floating-point type; None for one of another."""
-        if info.dtype not in FLOATS:
-            return None
-        # Beyond the type's range are infinities and zeros, silently.
-        with np.errstate(over="ignore", under="ignore"):
-            return self.values.astype(dtypes.find(info.dtype).numpy, copy=False)
+        return narrowed(self.values, info.dtype) if info.dtype in FLOATS else None
 
 
 def read(body: bytes) -> Numbers | None:

@@ -38,7 +38,7 @@ _INTEGERS = {
     dtypes.UINT64: _Range(0, 2**64 - 1),
 }
 # Half and bfloat16 are ours: TensorFlow Serving has no JSON for them.
-_FLOATS = {dtypes.FLOAT, dtypes.DOUBLE, dtypes.HALF, dtypes.BFLOAT16}
+FLOATS = {dtypes.FLOAT, dtypes.DOUBLE, dtypes.HALF, dtypes.BFLOAT16}
 
 
 def is_base64_object(value: Any) -> bool:
@@ -129,8 +129,10 @@ def _flatten(value: Any, shape: tuple[int, ...]) -> list[Any] | None:
 
 def _convert(elements: list[Any], kinds: set[type], dtype: int) -> Array | None:
     """Elements as an array in one dimension, or None if one of their `kinds` is not the data type's."""
-    if dtype in _FLOATS:
-        return _floats(elements, dtype) if kinds <= {int, float} else None
+    if dtype in FLOATS:
+        if not kinds <= {int, float}:
+            return None
+        return narrowed(np.fromiter(elements, np.float64, len(elements)), dtype)
     if dtype in _INTEGERS:
         return _integers(elements, dtype) if kinds <= {int} else None
     if dtype == dtypes.BOOL:
@@ -140,11 +142,10 @@ def _convert(elements: list[Any], kinds: set[type], dtype: int) -> Array | None:
     return np.empty(0, dtypes.find(dtype).numpy) if not elements else None
 
 
-def _floats(elements: list[Any], dtype: int) -> Array:
-    kind = dtypes.find(dtype).numpy
-    # Beyond the type's range are infinities and zeros, silently.
+def narrowed(numbers: NDArray[np.float64], dtype: int) -> Array:
+    """Numbers as one of the `FLOATS`; beyond the type's range are infinities and zeros, silently."""
     with np.errstate(over="ignore", under="ignore"):
-        return np.fromiter(elements, np.float64, len(elements)).astype(kind, copy=False)
+        return numbers.astype(dtypes.find(dtype).numpy, copy=False)
 
 
 def _integers(elements: list[Any], dtype: int) -> Array | None:
@@ -193,7 +194,7 @@ def _fault(value: Any, level: int, shape: tuple[int, ...], dtype: int) -> Status
 
 def _element_fault(value: Any, dtype: int) -> StatusError | None:
     name = dtypes.BY_NUMBER[dtype].short_name if dtype in dtypes.BY_NUMBER else f"data type {dtype}"
-    if dtype not in _FLOATS | _INTEGERS.keys() | {dtypes.BOOL, dtypes.STRING}:
+    if dtype not in FLOATS | _INTEGERS.keys() | {dtypes.BOOL, dtypes.STRING}:
         return StatusError(Code.UNIMPLEMENTED, f"Conversion of JSON Value: {dump(value)} to type: {name}")
     if dtype == dtypes.STRING and isinstance(value, str | dict):
         return _raised(_string, value)
