@@ -3,13 +3,11 @@
 import asyncio
 import logging
 import os
-import signal
 import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
-from serving import announce, logs
+from serving import announce, logs, signals
 from serving.options import ServerOptions
 from serving.server import ModelServer
 
@@ -20,7 +18,6 @@ Opened = Callable[[ModelServer, ServerOptions], None]
 
 # What Python is given to take the process down once the server has stopped.
 CLEANING_UP_SECONDS = 1.0
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(options: ServerOptions, make: Make = ModelServer, opened: Opened | None = None) -> None:
@@ -76,18 +73,13 @@ def _stopping_on_signals() -> asyncio.Event:
 
     def told() -> None:
         stopping.set()
-        for number in _SIGNALS:
+        for number in signals.STOPPING:
             loop.remove_signal_handler(number)
-            # The first process of a container is not ended by a signal that nobody handles.
-            signal.signal(number, _end_at_once if os.getpid() == 1 else signal.SIG_DFL)
+        signals.next_ends_at_once()
 
-    for number in _SIGNALS:
+    for number in signals.STOPPING:
         loop.add_signal_handler(number, told)
     return stopping
-
-
-def _end_at_once(number: int, _frame: FrameType | None) -> None:
-    os._exit(128 + number)
 
 
 def _report(server: ModelServer, options: ServerOptions) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from serving import announce, configured, logs, ports
+from serving import announce, configured, logs, ports, signals
 from serving.exposition import Computed, Registry
 from serving.fleet.channel import ChannelClosed, Operation
 from serving.fleet.events import FleetEvents
@@ -42,8 +42,6 @@ ENDING_SECONDS = 5.0
 # Loads and unloads wait on threads here; the workers bound how many run at once.
 WAITING_THREADS = 64
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
 
 def run(options: ServerOptions) -> None:
     """Serve until SIGTERM or SIGINT, let the workers answer what is under way, and return.
@@ -68,14 +66,13 @@ def run(options: ServerOptions) -> None:
 
 
 def _on_signals(told: "queue.SimpleQueue[CannotServe | None]") -> None:
-    """Tell of the first signal; the second ends the process as it would without us."""
+    """Tell of the first signal; the second ends the process at once."""
 
     def tell(_number: int, _frame: Any) -> None:
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+        signals.next_ends_at_once()
         told.put(None)
 
-    for number in _SIGNALS:
+    for number in signals.STOPPING:
         signal.signal(number, tell)
 
 

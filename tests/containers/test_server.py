@@ -86,8 +86,9 @@ def test_server_told_to_stop_answers_the_request_under_way_and_ends(serve: Serve
     assert docker("wait", server.name).stdout.strip() == "0", server.log()
 
 
-def test_server_told_to_stop_twice_waits_for_nothing(serve: Server) -> None:
-    server = serve(*arguments("base"))
+@pytest.mark.parametrize("workers", [1, 2])
+def test_server_told_to_stop_twice_waits_for_nothing(serve: Server, workers: int) -> None:
+    server = serve(*arguments("base"), f"--workers={workers}")
     with half_a_request(server):
         tell_to_stop(server)
         docker("kill", "--signal=TERM", server.name)
