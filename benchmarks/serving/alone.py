@@ -1,7 +1,6 @@
 """What is measured of our server alone: its start, its memory over many requests, the models in process."""
 
 import json
-import statistics
 import subprocess
 import sys
 import time
@@ -39,7 +38,7 @@ def calls(setting: Setting) -> dict[str, float]:
     """The seconds of a signature's call in process, by case, from arrays to arrays."""
     command = [sys.executable, "-m", "benchmarks.serving.reference", "times", str(setting.store)]
     done = subprocess.run(
-        [*command, str(setting.cache / setting.store.parent.name / "examples.npz")],
+        [*command, str(setting.store.parent / "examples.npz")],
         cwd=ROOT,
         env=preparation.environment(),
         stdout=subprocess.PIPE,
@@ -71,8 +70,3 @@ def memory(setting: Setting) -> dict[str, int]:
         few = server.processes.memory()["pss"]
         load.grpc(port, request, length, 16, count=MANY - FEW)
         return {"memory_after_1000": few, "memory_after_100000": server.processes.memory()["pss"]}
-
-
-def median(values: object) -> float:
-    """The median of a list, or the number itself."""
-    return statistics.median(values) if isinstance(values, list) else float(str(values))

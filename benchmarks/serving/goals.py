@@ -1,13 +1,11 @@
 """Where our server has to get: ratios to the controls, to the best peer, to TensorFlow alone."""
 
+import statistics
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from benchmarks.serving.alone import median
 from benchmarks.serving.figures import Figures, Row
 from benchmarks.serving.servers import OURS
-
-LONE_REQUEST_SECONDS = 150e-6
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def _lone(figures: Figures) -> float | None:
 
 
 def _batch(figures: Figures) -> float | None:
-    rows, call = figures.find(server=OURS.name, workers=1, protocol="grpc", case="mnist-256"), None
+    rows = figures.find(server=OURS.name, workers=1, protocol="grpc", case="mnist-256")
     call = _call(figures, "mnist-256")
     return max(row.subject.median("rate") for row in rows) * call if rows and call else None
 
@@ -113,7 +111,9 @@ def _workers(figures: Figures) -> float | None:
 def _start(figures: Figures) -> float | None:
     if "start_seconds" not in figures.alone:
         return None
-    return median(figures.alone["start_seconds"]) / median(figures.alone["import_seconds"])
+    started: list[float] = figures.alone["start_seconds"]
+    imported: list[float] = figures.alone["import_seconds"]
+    return statistics.median(started) / statistics.median(imported)
 
 
 def _memory(figures: Figures) -> float | None:

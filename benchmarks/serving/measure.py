@@ -67,7 +67,7 @@ def started(server: Server, workers: int, setting: Setting) -> Iterator[Started]
     }
     begin = time.monotonic()
     log = setting.cache / "logs" / f"{server.name}-{workers}.log"
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **server.environment}
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3"}
     with processes.running(command, log, environment=environment, cwd=server.cwd) as running:
         asking.await_first_answers(running, first, ports)
         yield Started(server, workers, running, ports, time.monotonic() - begin)

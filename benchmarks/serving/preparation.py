@@ -29,11 +29,10 @@ def prepare(cache: Path, data_dir: Path | None, *, sample: bool) -> tuple[Path, 
     return store, cases.read(file)
 
 
-def _run(command: list[str]) -> bytes:
-    done = subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, check=False)
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command[1:4])} ended with code {done.returncode}")
-    return done.stdout
 
 
 def environment() -> Mapping[str, str]:

@@ -23,6 +23,7 @@ from models import catalogue, words
 from models.model import Examples, Splits
 from training import data
 from training.quiet import import_tensorflow
+from training.store import versions
 
 CALLS = {1: 3000, 256: 400}
 
@@ -65,10 +66,8 @@ def _load(store: Path, name: str) -> Any:
     import_tensorflow()
     import tensorflow as tf
 
-    newest = max(
-        (path for path in (store / name).iterdir() if path.name.isdigit()), key=lambda p: int(p.name)
-    )
-    return tf.saved_model.load(str(newest)).signatures
+    newest = versions(store / name)[-1]
+    return tf.saved_model.load(str(store / name / str(newest))).signatures
 
 
 def _call(signature: Any, inputs: dict[str, Any]) -> tuple[str, Any]:

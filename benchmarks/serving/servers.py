@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.serving import environments, requests
@@ -24,10 +24,8 @@ class Server:
     name: str
     folder: str | None
     encoders: Mapping[str, Encoder]
-    control: bool = False
     workers_option: bool = True
     all_signatures: bool = False
-    environment: Mapping[str, str] = field(default_factory=dict)
 
     def answers(self, case: Case) -> bool:
         """Whether it takes the case's signature."""
@@ -52,29 +50,19 @@ class Server:
         return ROOT if self.folder is None else environments.PEERS / self.folder
 
 
-def _ours_has_workers() -> bool:
-    from serving.options import FLAGS
-
-    return any(flag.name == "workers" for flag in FLAGS)
-
-
 GRPC_CONTROL = Server(
     "grpc-echo",
     "grpc_echo",
     {GRPC: requests.echo_grpc},
-    control=True,
     workers_option=False,
     all_signatures=True,
 )
-REST_CONTROL = Server(
-    "asgi", "asgi", {REST: requests.echo_rest}, control=True, workers_option=False, all_signatures=True
-)
+REST_CONTROL = Server("asgi", "asgi", {REST: requests.echo_rest}, workers_option=False, all_signatures=True)
 CONTROLS = {GRPC: GRPC_CONTROL, REST: REST_CONTROL}
 OURS = Server(
     "kedge",
     None,
     {GRPC: requests.predict_grpc, REST: requests.predict_rest},
-    workers_option=_ours_has_workers(),
     all_signatures=True,
 )
 PEERS = (

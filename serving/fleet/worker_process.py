@@ -22,8 +22,6 @@ ENDING_SECONDS = 5.0
 class CannotServe(Exception):  # noqa: N818 - named by what a person is told.
     """A worker could not start, or ended before it served; the message says why."""
 
-    exit_code = 1
-
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
         self.exit_code = exit_code
