@@ -52,6 +52,8 @@ EXTRA_OF = {
     "tensorflow": "training",
     "keras": "training",
     "matplotlib": "training",
+    "numba": "training",
+    "PIL": "images",
     "tensorflow_serving": "serving",
     "aiohttp": "serving",
 }

@@ -16,7 +16,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "demo": ("training", "serving"),
     "training": ("training",),
     "serving": ("serving", "tracing"),
-    "clients": (),
+    "clients": ("images",),
 }
 
 

@@ -3,17 +3,16 @@
 An image is uint8 [28, 28]: 0 is paper, 255 is ink.
 """
 
+import importlib
 import io
-import math
 import tokenize
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from models.checks import describe
 from models.model import Array, InputError
@@ -27,7 +26,6 @@ MAX_BYTES = 256 * 2**20
 EXPECTED = "expected images of grey values 0..255, uint8 (or floating) [28, 28] or [N, 28, 28]"
 RAMP = np.array(list(" .:-=+*#%@"))
 NOT_AN_ARRAY = (ValueError, OSError, EOFError, SyntaxError, MemoryError, tokenize.TokenError)
-NOT_A_PICTURE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError)
 
 Images = NDArray[np.uint8]
 
@@ -52,7 +50,7 @@ def decode(data: bytes, source: str, *, max_pixels: int = MAX_PIXELS) -> Images:
         raise InputError(f"{source} is larger than {MAX_BYTES >> 20} MiB: too large for images of one digit")
     if data.startswith(b"\x93NUMPY"):
         return _decode_npy(data, source)
-    grey = _decode_picture(data, source, max_pixels)
+    grey: Images = _pictures().grey(data, source, max_pixels)
     paper = int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
     ink = WHITE - grey if paper > WHITE // 2 else grey
     if ink.shape == (SIDE, SIDE):
@@ -75,7 +73,7 @@ def fit(ink: Images) -> Images:
     drawn = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     scale = BOX / max(drawn.shape)
     height, width = (max(1, round(side * scale)) for side in drawn.shape)
-    small = np.asarray(Image.fromarray(drawn).resize((width, height), Image.Resampling.LANCZOS))
+    small: Images = _pictures().resize(drawn, width, height)
     mass = max(1, int(small.sum(dtype=np.int64)))
     middle = [
         float((small.sum(axis=1 - axis) * np.arange(small.shape[axis])).sum()) / mass for axis in (0, 1)
@@ -146,34 +144,13 @@ def _decode_npy(data: bytes, source: str) -> Images:
     return images[0] if array.ndim == 2 else images  # noqa: PLR2004
 
 
-def _decode_picture(data: bytes, source: str, max_pixels: int) -> Images:
-    """Decode a PNG or JPEG into grey values uint8 [height, width], as they are."""
+def _pictures() -> ModuleType:
+    """Import what needs Pillow only when a picture comes: who sends arrays may do without."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-        if math.prod(picture.size) <= max_pixels:
-            return _grey(ImageOps.exif_transpose(picture))
-    except Image.DecompressionBombError:
-        raise InputError(f"{source} is a picture of too many pixels; expected up to {max_pixels:,}") from None
-    except NOT_A_PICTURE as error:
-        if isinstance(error, UnidentifiedImageError):
-            raise InputError(f"{source} is not an image; expected a PNG, JPEG or .npy file") from None
-        raise InputError(f"{source} is a damaged image: {error}") from None
-    width, height = picture.size
-    raise InputError(
-        f"{source} is a picture of {width}x{height} pixels; expected up to {max_pixels:,} pixels"
-    )
-
-
-def _grey(picture: Image.Image) -> Images:
-    """Return grey values uint8 [height, width]; what is transparent is white paper."""
-    if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut off at 255
-        return (np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8)
-    if picture.has_transparency_data:
-        paper = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(paper, picture.convert("RGBA"))
-    return np.asarray(picture.convert("L"))
+        return importlib.import_module("models.pictures")
+    except ModuleNotFoundError as error:
+        how = f"pictures need {error.name}: pip install 'kedge[images]'"
+        raise ModuleNotFoundError(how, name=error.name) from None
 
 
 def _stack(inputs: Any) -> Array:

@@ -63,18 +63,18 @@ def raw_request(inputs: Inputs) -> tuple[str, dict[str, Array]]:
 
 def bulk_request(vocabulary: Vocabulary | None) -> BulkRequest:
     """Prepare to turn reviews into the rows and columns int32 [T] of `multi_hot`'s ones, and their number."""
-    from models.tokenizer import tokenizer
+    of_texts = None
+    if vocabulary is not None:
+        from models.tokenizer import tokenizer
 
-    encode = tokenizer(vocabulary).encode if vocabulary is not None else None
+        of_texts = tokenizer(vocabulary)
 
     def request(inputs: Inputs) -> Sequence[Any]:
-        if encode is not None and isinstance(inputs, list) and isinstance(inputs[0], str):
-            tokens = encode(inputs)
-        else:
-            checked = words.reviews(inputs)
-            if isinstance(checked, list):
-                raise InputError("the reviews are texts and came without a vocabulary; expected token ids")
-            tokens = checked
+        if of_texts is not None and isinstance(inputs, list) and isinstance(inputs[0], str):
+            return *of_texts(inputs), np.int32(len(inputs))
+        tokens = words.reviews(inputs)
+        if isinstance(tokens, list):
+            raise InputError("the reviews are texts and came without a vocabulary; expected token ids")
         return *words.occurrences(tokens), np.int32(len(tokens))
 
     return request

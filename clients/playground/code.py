@@ -1,19 +1,16 @@
 """A request as code to copy: curl for a shell, and Python with kedge's clients."""
 
 import base64
-import io
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-
-from PIL import Image
 
 from clients import rest_encoding, signatures
 from clients.address import Address
 from clients.client import Client
 from clients.exchange import SERVING_DEFAULT, ModelSpec
 from clients.raw_inputs import has_text
-from models import catalogue
+from models import catalogue, pictures
 from models.images import Images
 from models.model import Inputs
 
@@ -33,9 +30,7 @@ class Argument:
 
 def of_picture(image: Images) -> Argument:
     """A picture as the bytes of a PNG file, which the client reads."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG", optimize=True)
-    data = base64.b64encode(file.getvalue()).decode()
+    data = base64.b64encode(pictures.png(image)).decode()
     return Argument("picture", ("import base64",), f'picture = base64.b64decode("{data}")\n')
 
 

@@ -73,6 +73,7 @@ def run(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         cwd="/",
         env={"PATH": os.environ["PATH"]},
+        timeout=120,
         check=False,
     )
 
@@ -103,4 +104,19 @@ def test_command_that_needs_an_extra_names_it(base_python: Path, log_format: str
     done = run(base_python, "-m", "kedge", "train", "mnist", "--sample", "--log-format", log_format)
     assert done.returncode == 2
     assert "pip install 'kedge[training]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_picture_without_pillow_is_told_how_to_get_it(base_python: Path, tmp_path: Path) -> None:
+    (tmp_path / "digit.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    done = run(base_python, "-m", "kedge", "predict", "mnist", str(tmp_path / "digit.png"))
+    assert done.returncode == 2
+    assert "pip install 'kedge[images]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_playground_without_pillow_is_told_how_to_get_it(base_python: Path) -> None:
+    done = run(base_python, "-m", "kedge", "playground")
+    assert done.returncode == 2
+    assert "pip install 'kedge[images]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -4,9 +4,10 @@ Nothing but the line that is read is in memory. Blank lines are no rows.
 """
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +16,7 @@ import orjson
 from models.model import InputError
 from training.errors import DataError
 from training.scoring import rows
-from training.scoring.rows import Block, Columns, Position, Row, Unreadable
+from training.scoring.rows import Block, Columns, Position, Unreadable
 
 LONGEST = 16 << 20
 """The most bytes that a line may have."""
@@ -25,6 +26,8 @@ BOM = b"\xef\xbb\xbf"
 
 Parse = Callable[[int, Any], tuple[str | int, Any]]
 """Turns a row's number and record into its key and cell, or raises ValueError."""
+ParseAll = Callable[[int, Sequence[Any]], tuple[Sequence[str | int], Sequence[Any]]]
+"""Turns the first row's number and the records of some rows into keys and cells."""
 
 
 @dataclass
@@ -35,7 +38,7 @@ class Lines:
     column: str | None
     start: Position
     records: Callable[[BinaryIO], Iterator[tuple[Any, int]]]
-    parse: Parse
+    parse_all: ParseAll
     _marks: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -67,22 +70,15 @@ class Lines:
 
     def blocks(self, start: Position, stop: int | None, size: int) -> Iterator[Block]:
         """Read the rows from a position on."""
-        return rows.cut(self._rows(start), start, stop, size)
-
-    def _rows(self, start: Position) -> Iterator[Row]:
+        first = start.row
         with _open(self.path) as stream:
             stream.seek(start.offset)
-            for number, (record, end) in enumerate(self.records(stream), start.row):
-                yield self._row(number, record, end)
-
-    def _row(self, number: int, record: Any, end: int) -> Row:
-        if isinstance(record, Unreadable):
-            return Row(number, record, end)
-        try:
-            key, cell = self.parse(number, record)
-        except ValueError as error:
-            return Row(number, Unreadable(str(error)), end)
-        return Row(key, cell, end)
+            left = islice(self.records(stream), None if stop is None else stop - first)
+            while members := list(islice(left, size - first % size)):
+                records, ends = zip(*members, strict=True)
+                keys, cells = self.parse_all(first, records)
+                first += len(records)
+                yield Block(first - len(records), keys, cells, Position(first, ends[-1]))
 
     def _positions(self, start: Position) -> Iterator[Position]:
         with _open(self.path) as stream:
@@ -114,7 +110,22 @@ def json_lines(path: Path, columns: Columns) -> Lines:
         column, key = choose(tuple(document))
         return row if key is None else rows.key_of(document[key], row), document[column]
 
-    return Lines(path, columns.column, _after_bom(path), _lines, parse)
+    def parse_all(first: int, lines: Sequence[Any]) -> tuple[Sequence[str | int], Sequence[Any]]:
+        numbers = range(first, first + len(lines))
+        try:
+            documents = [orjson.loads(line) for line in lines]
+            (names,) = set(map(tuple, documents))
+            column, key = choose(names)
+            cells = [document[column] for document in documents]
+            if key is None:
+                return numbers, cells
+            return [
+                rows.key_of(document[key], row) for row, document in zip(numbers, documents, strict=True)
+            ], cells
+        except (ValueError, TypeError, LookupError):  # not all alike, or no object of the columns
+            return _one_by_one(parse)(first, lines)
+
+    return Lines(path, columns.column, _after_bom(path), _lines, parse_all)
 
 
 def plain(path: Path) -> Lines:
@@ -124,7 +135,7 @@ def plain(path: Path) -> Lines:
         text = _text(line).strip()
         return row, text
 
-    return Lines(path, None, _after_bom(path), _lines, parse)
+    return Lines(path, None, _after_bom(path), _lines, _one_by_one(parse))
 
 
 def separated(path: Path, columns: Columns, delimiter: str = ",") -> Lines:
@@ -153,7 +164,21 @@ def separated(path: Path, columns: Columns, delimiter: str = ",") -> Lines:
             raise InputError(f"the row has {len(record)} fields; the first line names {width}")
         return row if of_key is None else record[of_key], record[of_cell]
 
-    return Lines(path, column, Position(0, end), records, parse)
+    return Lines(path, column, Position(0, end), records, _one_by_one(parse))
+
+
+def _one_by_one(parse: Parse) -> ParseAll:
+    def parse_one(row: int, record: Any) -> tuple[str | int, Any]:
+        try:
+            return (row, record) if isinstance(record, Unreadable) else parse(row, record)
+        except ValueError as error:
+            return row, Unreadable(str(error))
+
+    def parse_all(first: int, records: Sequence[Any]) -> tuple[Sequence[str | int], Sequence[Any]]:
+        parsed = [parse_one(row, record) for row, record in enumerate(records, first)]
+        return [key for key, _ in parsed], [cell for _, cell in parsed]
+
+    return parse_all
 
 
 def _open(path: Path) -> BinaryIO:
@@ -173,7 +198,7 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[bytes | Unreadable, int]]:
     at = stream.tell()
     while line := stream.readline(LONGEST):
         at += len(line)
-        whole = line.endswith(b"\n") or len(line) < LONGEST
+        whole = len(line) < LONGEST or line.endswith(b"\n")
         while not whole:
             rest = stream.readline(LONGEST)
             at += len(rest)

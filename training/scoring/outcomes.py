@@ -50,28 +50,25 @@ def score(predictor: Predictor, model: Model, column: str | None, block: Block) 
     """Answer a block of rows, as JSON Lines."""
     inputs, reasons = cells.convert(model, column, block.cells)
     places = [place for place in range(len(block.keys)) if place not in reasons]
-    answers = bytearray()
+    answers, version = list[bytes](), predictor.version
     for place, answer in zip(places, _answers(predictor.predict, inputs), strict=True):
         if isinstance(answer, Unreadable):
             reasons[place] = answer.reason
-        elif not math.isfinite(answer.probability):
-            reasons[place] = f"the model's probability is {answer.probability}"
-        else:
-            answers += _line(
-                {
-                    "key": block.keys[place],
-                    "label": answer.label,
-                    "probability": answer.probability,
-                    "version": predictor.version,
-                }
-            )
+            continue
+        label, probability, _ = answer
+        if not math.isfinite(probability):
+            reasons[place] = f"the model's probability is {probability}"
+            continue
+        answers.append(
+            _line({"key": block.keys[place], "label": label, "probability": probability, "version": version})
+        )
     bad = sorted(reasons)
     errors = b"".join(
         _line({"key": block.keys[place], "row": block.first + place, "reason": reasons[place]})
         for place in bad
     )
     return Outcome(
-        answers=bytes(answers),
+        answers=b"".join(answers),
         errors=errors,
         scored=len(block.keys) - len(bad),
         bad=len(bad),

@@ -91,8 +91,8 @@ class ParquetRows:
         try:
             key = number if self.key is None else rows.key_of(record[self.key], number)
         except InputError as error:
-            return Row(number, Unreadable(str(error)), number + 1)
-        return Row(key, record[self.column], number + 1)
+            return number, Unreadable(str(error)), number + 1
+        return key, record[self.column], number + 1
 
 
 def read(path: Path, columns: Columns) -> ParquetRows:

@@ -7,7 +7,7 @@ neighbours in its batch whether the job is whole, split or resumed, and gets the
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from models.model import Array, InputError
 
@@ -33,12 +33,8 @@ class Unreadable:
     reason: str
 
 
-class Row(NamedTuple):
-    """One row: its key, its cell (or Unreadable), and the offset where the next row begins."""
-
-    key: str | int
-    cell: Any
-    end: int
+Row = tuple[str | int, Any, int]
+"""One row: its key, its cell (or Unreadable), and the offset where the next row begins."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +113,9 @@ def cut(rows: Iterable[Row], start: Position, stop: int | None, size: int) -> It
     stream = islice(rows, None if stop is None else stop - start.row)
     first = start.row
     for head in stream:
-        members = [head, *islice(stream, size - first % size - 1)]
-        after = first + len(members)
-        yield Block(
-            first,
-            [row.key for row in members],
-            [row.cell for row in members],
-            Position(after, members[-1].end),
-        )
+        keys, cells, ends = zip(head, *islice(stream, size - first % size - 1), strict=True)
+        after = first + len(keys)
+        yield Block(first, keys, cells, Position(after, ends[-1]))
         first = after
 
 
