@@ -1,8 +1,9 @@
 """Requests that wait together run together: the scheduler between the event loop and the models' threads.
 
 By default batches form adaptively: a request runs as soon as its model has a thread free, together with
-those that wait, too, and with those that the event loop had before it already. With TensorFlow Serving's
-BatchingParameters its rules hold.
+those that wait, too, and with those that the event loop had before it already. What takes little more than to
+hand it to a thread and back runs on the event loop itself. With TensorFlow Serving's BatchingParameters its
+rules hold.
 Two rules are better kept here: a bad request fails alone, and an answer does not depend on the batching.
 """
 
@@ -31,6 +32,7 @@ from serving.batching_parameters import (
     Rules,
     rules_of,
 )
+from serving.gathering import Gathering
 from serving.servable import Request, Servable
 from serving.timing import Timing
 from wire.errors import Code, StatusError
@@ -45,15 +47,12 @@ _log = logging.getLogger(__name__)
 MAX_WAITING = 4096
 # What a run is given beyond its deadline to tell of it itself, before the answer goes out without it.
 LATENESS = 0.1
-# A batch is made once the event loop has gone round so often without another request, or after so many
-# seconds: those that have arrived already, but are still on their way through the transport, run in it. A
-# round takes microseconds where there are none.
-QUIET_ROUNDS = 4
-GATHERING_SECONDS = 0.002
+# What is expected to take no longer runs on the event loop: there it does not wait for Python's lock.
+LOOP_RUN_SECONDS = 0.004
 
 
 class _Run(NamedTuple):
-    """A batch that was given to a thread, and when (`time.monotonic`)."""
+    """A batch that runs, and since when (`time.monotonic`)."""
 
     key: Hashable
     queue: Queue
@@ -89,8 +88,7 @@ class Batcher:
         # In the order in which they are looked at: a queue that was served goes to the end.
         self._queues: dict[Hashable, Queue] = {}
         self._waiting = 0
-        self._enqueued = 0
-        self._gathering = False
+        self._gathering = Gathering(self._dispatch, clock)
         # By signature and outputs. What turns out, when run, to have no batch dimension runs alone from then.
         self._rules: weakref.WeakKeyDictionary[Servable, dict[Hashable, Rules]] = weakref.WeakKeyDictionary()
 
@@ -120,9 +118,8 @@ class Batcher:
         task = Task(loop.create_future(), deadline, now, timing or Timing())
         task.timing.queued = now
         self._enqueue(loop, servable, (model, version), request, task)
-        if self._free > 0 and not self._gathering:
-            self._gathering = True
-            loop.call_soon(self._gather, loop, now + GATHERING_SECONDS)
+        if self._free > 0:
+            self._gathering.add(loop)
         timer = loop.call_later(deadline - now, self._expire, loop, task) if deadline is not None else None
         try:
             return await task.future
@@ -165,7 +162,6 @@ class Batcher:
             if not batch.due:
                 loop.call_later(found.seconds, self._make_due, loop, batch)
         self._waiting += 1
-        self._enqueued += 1
 
     def _rules_of(self, servable: Servable, request: Request) -> Rules:
         known = self._rules.setdefault(servable, {})
@@ -181,15 +177,6 @@ class Batcher:
             return rules_of(parameters)
         return ADAPTIVE if self._parameters is None and _rows_are_free(servable, request) else ALONE
 
-    def _gather(self, loop: asyncio.AbstractEventLoop, until: float, seen: int = 0, quiet: int = 0) -> None:
-        """Give batches to free threads when no more requests come, or the time has come."""
-        quiet = quiet + 1 if self._enqueued == seen else 0
-        if quiet < QUIET_ROUNDS and self._clock() < until:
-            loop.call_soon(self._gather, loop, until, self._enqueued, quiet)
-            return
-        self._gathering = False
-        self._dispatch(loop)
-
     def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give batches to free threads, queue after queue."""
         while self._free > 0:
@@ -199,41 +186,53 @@ class Batcher:
             queue = self._queues.pop(key)
             batch = queue.waiting.popleft()
             entries = [entry for entry in batch.entries if not entry.task.future.done()]
+            run = _Run(key, queue, entries, self._clock())
+            on_loop = bool(entries) and _runs_on_loop(run)
             if entries:
-                self._start(loop, key, queue, entries)
+                self._start(run)
+            if on_loop:
+                self._finish(run, self._execute(run))
+            elif entries:
+                self._threads.submit(self._execute_off_loop, loop, run)
             if queue.waiting or queue.running:
                 self._queues[key] = queue
+            if on_loop:  # The next one has to wait until the loop has done what else there is.
+                loop.call_soon(self._dispatch, loop)
+                return
 
-    def _start(
-        self, loop: asyncio.AbstractEventLoop, key: Hashable, queue: Queue, entries: list[Entry]
-    ) -> None:
-        now = self._clock()
+    def _start(self, run: _Run) -> None:
         self._free -= 1
-        queue.running += 1
-        for entry in entries:
+        run.queue.running += 1
+        for entry in run.entries:
             if not entry.task.started:
                 entry.task.started = True
-                entry.task.timing.started = now
+                entry.task.timing.started = run.started
                 self._waiting -= 1
-        self._threads.submit(self._execute, loop, _Run(key, queue, entries, now))
 
-    def _execute(self, loop: asyncio.AbstractEventLoop, run: _Run) -> None:
+    def _execute_off_loop(self, loop: asyncio.AbstractEventLoop, run: _Run) -> None:
         """On a thread: run a batch, and hand all of it back to the loop at once."""
+        ran = self._execute(run)
+        # The loop is closed when the server was stopped without waiting: nobody is left to be told.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._finished_off_loop, loop, run, ran)
+
+    def _finished_off_loop(self, loop: asyncio.AbstractEventLoop, run: _Run, ran: Ran) -> None:
+        self._finish(run, ran)
+        self._dispatch(loop)
+
+    def _execute(self, run: _Run) -> Ran:
         rules = run.queue.rules
         rows = sum(entry.rows for entry in run.entries)
         padding = (rules.padded(rows) or rows) - rows
         pieces = [entry.piece for entry in run.entries]
         try:
-            ran = batches.run(run.queue.servable, pieces, padding=padding, pad_inner=rules.pads_inner)
+            return batches.run(run.queue.servable, pieces, padding=padding, pad_inner=rules.pads_inner)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave its requests without an answer.
             _log.exception("a batch of model %s failed", run.queue.model)
             failure = StatusError(Code.INTERNAL, f"Batch failed: {type(error).__name__}")
-            ran = Ran([failure for _ in pieces], 0, 0.0)
-        # The loop is closed when the server was stopped without waiting: nobody is left to be told.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(self._finish, loop, run, ran)
+            return Ran([failure for _ in pieces], 0, 0.0)
 
-    def _finish(self, loop: asyncio.AbstractEventLoop, run: _Run, ran: Ran) -> None:
+    def _finish(self, run: _Run, ran: Ran) -> None:
         queue = run.queue
         self._free += 1
         queue.running -= 1
@@ -252,7 +251,6 @@ class Batcher:
         if not queue.waiting and not queue.running:
             self._queues.pop(run.key, None)
         self._observer.batch_ran(event)
-        self._dispatch(loop)
 
     def _settle(self, run: _Run, rules: Rules) -> None:
         """Have these rules for further requests like those of a run; what runs alone goes on to do so."""
@@ -278,6 +276,14 @@ class Batcher:
 
     def _expired(self) -> StatusError:
         return errors.expired_in_queue() if self._parameters is None else errors.timed_out_in_queue()
+
+
+def _runs_on_loop(run: _Run) -> bool:
+    """Whether a batch is expected to take no longer than the loop may be held up."""
+    if not run.queue.rules.adaptive:
+        return False
+    seconds = run.queue.servable.expected_seconds([entry.piece.request for entry in run.entries])
+    return seconds is not None and seconds <= LOOP_RUN_SECONDS
 
 
 def _event(pool: str, run: _Run, ran: Ran) -> BatchEvent:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -74,9 +75,9 @@ def inflate(compressed: bytes, most: int) -> bytes:
     return inflated
 
 
-async def compressed(body: bytes, accepted: str) -> bytes | None:
-    """A body compressed for a client that accepts gzip; None where it goes out as it is."""
-    if len(body) < COMPRESSED_FROM or not _accepts_gzip(accepted):
+async def compressed(body: bytes, headers: Mapping[str, str]) -> bytes | None:
+    """A body compressed for a client whose headers accept gzip; None where it goes out as it is."""
+    if len(body) < COMPRESSED_FROM or not _accepts_gzip(headers.get("Accept-Encoding", "")):
         return None
     if len(body) < OFF_LOOP_FROM:
         return gzip.compress(body, 1)

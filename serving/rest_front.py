@@ -266,12 +266,14 @@ class RestFront:
 
     async def _json(self, exchange: Exchange, body: bytes) -> web.Response:
         headers = self._cors()
-        error = exchange.error
-        status = error.http_status if isinstance(error, rest_body.BodyError) else http_status(exchange.code)
-        headers |= REFUSALS.get(status, {})
-        if exchange.call.version is not None:
-            headers[VERSION_HEADER] = str(exchange.call.version)
-        compressed = await rest_body.compressed(body, exchange.request.headers.get("Accept-Encoding", ""))
+        error, version = exchange.error, exchange.call.version
+        status = 200 if exchange.code is Code.OK else http_status(exchange.code)
+        if error is not None:
+            status = error.http_status if isinstance(error, rest_body.BodyError) else status
+            headers |= REFUSALS.get(status, {})
+        if version is not None:
+            headers[VERSION_HEADER] = str(version)
+        compressed = await rest_body.compressed(body, exchange.request.headers)
         if compressed is not None:
             headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         response = _response(status, compressed or body, JSON, headers)

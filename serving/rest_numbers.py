@@ -14,6 +14,8 @@ from wire.json_requests import RequestForm
 from wire.json_values import FLOATS, narrowed
 from wire.tensors import TensorInfo
 
+FORMS = {form.value: form for form in RequestForm}
+
 
 class Numbers(NamedTuple):
     """A body's one tensor, float64, [N] or [N, M]; the signature that it names, "" for none; its form."""
@@ -41,17 +43,17 @@ def read(body: bytes) -> Numbers | None:
 def _numbers(document: simdjson.Object, body: bytes) -> Numbers | None:
     keys = list(document.keys())
     signature_name = document["signature_name"] if "signature_name" in keys else ""
-    forms = [form for form in RequestForm if form.value in keys]
-    if len(forms) != 1 or len(keys) != 1 + ("signature_name" in keys) or not isinstance(signature_name, str):
+    found = [key for key in keys if key in FORMS]
+    if len(found) != 1 or len(keys) != 1 + ("signature_name" in keys) or not isinstance(signature_name, str):
         return None
-    values = document[forms[0].value]
+    values = document[found[0]]
     if not isinstance(values, simdjson.Array):
         return None
     shape = _shape(values, body.count(b"["))
     if shape is None:
         return None
     array = np.frombuffer(values.as_buffer(of_type="d"), np.float64).reshape(shape)
-    return Numbers(signature_name, array, forms[0])
+    return Numbers(signature_name, array, FORMS[found[0]])
 
 
 def _shape(values: simdjson.Array, lists: int) -> tuple[int, ...] | None:

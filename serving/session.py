@@ -31,6 +31,8 @@ _PATH = re.compile(r"(?<![\w/.:])/(?:[\w.+@%-]+/)+(?=[\w.+@%-]*)")
 _NODES = re.compile(r"\s*\n\s*\[\[.*", re.DOTALL)
 # A call is run in its caller's thread as long as its last run took no longer.
 SHORT_RUN_SECONDS = 0.01
+# What is left, with each faster run, of how long runs are expected to take.
+FORGETTING = 0.95
 
 
 def tensorflow() -> Any:
@@ -89,6 +91,8 @@ class Call:
         places = {name: place for place, name in enumerate((*feeds, *computed))}
         self._places = [places[name] for name in fetches]
         self._short = False
+        # The seconds that a run takes at most for the bytes that it is fed; none before the first.
+        self._pace: tuple[float, int] | None = None
 
     def __call__(self, values: Sequence[Array], timeout: float | None = None) -> list[Array]:
         """Run on values in the order of the feeds, for `timeout` seconds at most; StatusError."""
@@ -102,6 +106,13 @@ class Call:
         everything = (*values, *map(_array, computed))
         return [everything[place] for place in self._places]
 
+    def expected_seconds(self, size: int) -> float | None:
+        """How long a run on `size` bytes takes at most, going by the last ones; None where it may not end."""
+        if self._pace is None or not self._ends:
+            return None
+        seconds, fed = self._pace
+        return seconds * max(1.0, size / fed)
+
     def _run(self, feeds: Mapping[Any, Array], timeout: float | None) -> list[Array]:
         inline = self._short and (timeout is None or timeout > SHORT_RUN_SECONDS)
         # In the caller's thread its own processor time tells more than the clock, which also counts how long
@@ -110,8 +121,18 @@ class Call:
         started = clock()
         with _inline_options() if inline else _timed_options(timeout) as options:
             results: list[Array] = self._session._call_tf_sessionrun(options, feeds, self._fetches, [], None)
-        self._short = self._ends and clock() - started < SHORT_RUN_SECONDS
+        seconds = clock() - started
+        self._short = self._ends and seconds < SHORT_RUN_SECONDS
+        self._note(seconds, max(1, sum(array.nbytes for array in feeds.values())))
         return results
+
+    def _note(self, seconds: float, fed: int) -> None:
+        """Go by the largest run: what small ones cost does not grow with them. Slowly forget a slow one."""
+        before, most = self._pace or (0.0, 0)
+        if fed >= most or seconds > before:
+            self._pace = seconds, fed
+        else:
+            self._pace = max(seconds, before * FORGETTING), most
 
 
 def open_session(path: Path, tags: Sequence[str], config: Any = None) -> Session:
@@ -128,6 +149,9 @@ def open_session(path: Path, tags: Sequence[str], config: Any = None) -> Session
         session.close()
         raise status_of(error) from error
     graph.finalize()
+    # A graph is a million objects that stay. To look through them all for garbage now and again would take a
+    # tenth of a second each time, in which no request is answered.
+    gc.freeze()
     return Session(session, dict(meta_graph.signature_def), endless=endless.nodes(meta_graph.graph_def))
 
 
@@ -163,7 +187,9 @@ def status_of(error: Exception) -> StatusError:
 
 def give_memory_back() -> None:
     """Collect what nothing refers to, and have the C library return its free memory to the system."""
+    gc.unfreeze()
     gc.collect()
+    gc.freeze()
     if sys.platform == "linux":
         try:
             ctypes.CDLL(None).malloc_trim(0)

@@ -15,19 +15,25 @@ from wire.errors import Code, StatusError
 class Gate:
     """A servable whose runs wait until they are let through, one permit a run; it notes what was run."""
 
-    def __init__(self, servable, *, is_open=False):
+    def __init__(self, servable, *, is_open=False, seconds=None):
         self._servable = servable
+        self._seconds = seconds
         self._permits = threading.Semaphore(0)
         self._open = is_open
         self.signatures = servable.signatures
         self.batching = None
         self.runs = []
+        self.threads = []
         self.started = threading.Semaphore(0)
 
     def check(self, *arguments):
         return self._servable.check(*arguments)
 
+    def expected_seconds(self, requests):
+        return self._seconds
+
     def execute(self, request, timeout=None):
+        self.threads.append(threading.current_thread())
         self.runs.append([len(array) if array.ndim else None for array in request.inputs.values()])
         self.started.release()
         assert self._open or self._permits.acquire(timeout=10)
@@ -132,6 +138,67 @@ async def test_long_runs_have_several_threads(half_plus_two_servable, monkeypatc
 
     assert [answer["y"].tolist() for answer in await outcomes(tasks)] == [[2.5], [3.0]]
     batcher.close()
+
+
+@pytest.mark.parametrize(("seconds", "on_loop"), [(None, False), (0.0001, True), (1.0, False)])
+async def test_only_what_is_expected_to_be_short_runs_on_the_event_loop(
+    adaptive, half_plus_two_servable, seconds, on_loop
+):
+    gate = Gate(half_plus_two_servable, is_open=True, seconds=seconds)
+
+    assert (await adaptive.run(gate, "", floats(1)))["y"].tolist() == [2.5]
+    assert (gate.threads == [threading.current_thread()]) is on_loop
+
+
+async def test_with_batching_parameters_nothing_runs_on_the_event_loop(batcher, half_plus_two_servable):
+    gate = Gate(half_plus_two_servable, is_open=True, seconds=0.0)
+
+    await batcher().run(gate, "", floats(1))
+
+    assert gate.threads != [threading.current_thread()]
+
+
+async def test_event_loop_goes_on_between_the_runs_on_it(adaptive, half_plus_two_servable):
+    """The requests go into three batches, as their shapes differ; none of them holds up the others."""
+    gate, rounds = Gate(half_plus_two_servable, is_open=True, seconds=0.0), []
+
+    async def go_round():
+        while len(gate.runs) < 3:
+            rounds.append(len(gate.runs))
+            await asyncio.sleep(0)
+
+    going = asyncio.create_task(go_round())
+    shapes = [np.ones(1, np.float32), np.ones((1, 1), np.float32), np.ones((1, 2), np.float32)]
+    await asyncio.gather(*(adaptive.run(gate, "", {"x": each}) for each in shapes))
+    await going
+
+    assert {1, 2} <= set(rounds)
+
+
+async def test_a_run_on_the_event_loop_that_fails_is_told(adaptive, half_plus_two_servable, caplog):
+    gate = Gate(half_plus_two_servable, is_open=True, seconds=0.0)
+    gate._open = None  # not to be let through
+    gate._permits = None
+
+    [error] = await outcomes([asyncio.create_task(adaptive.run(gate, "", floats(1)))])
+
+    assert (error.code, error.message) == (Code.INTERNAL, "Batch failed: AttributeError")
+    assert adaptive._free == 1
+
+
+async def test_how_long_a_run_takes_is_known_after_the_first(half_plus_two):
+    servable = load(half_plus_two)
+    few, many = (servable.check("", floats(*range(count))) for count in (1, 1000))
+    assert servable.expected_seconds([few]) is None
+
+    servable.execute(few)
+    expected = servable.expected_seconds([few])
+
+    assert 0 < expected < 1
+    assert servable.expected_seconds([few, few]) == pytest.approx(2 * expected)
+    servable.execute(many)
+    assert servable.expected_seconds([few]) == servable.expected_seconds([many])
+    servable.close()
 
 
 async def test_adaptive_other_signatures_and_filters_do_not_mix(adaptive, two_in_two_out):
