@@ -66,7 +66,8 @@ def _panel(axis: Any, rows: list[Row]) -> None:
         axis.barh(place, ratio, color=colour, height=0.72)
         spread = [max(0.0, value / series.median("rate") * ratio) for value in series.rate]
         axis.plot((min(spread), max(spread)), (place, place), color="#333333", linewidth=1)
-        told = f" {series.median('rate'):,.0f}/s · p99 {series.median('p99') * 1e3:.3g} ms"
+        late = series.median("p99") * 1e3
+        told = f" {series.median('rate'):,.0f}/s · p99 {late:,.{0 if late >= 100 else 1}f} ms"
         axis.text(max(spread), place, told, va="center", fontsize=7)
     axis.set_yticks(range(len(bars)), [name for name, *_ in bars], fontsize=8)
     axis.invert_yaxis()

@@ -30,7 +30,7 @@ KINDS: Mapping[str, Callable[[float, float, np.random.Generator], Times]] = {
     "random": lambda rate, seconds, random: arrivals.poisson(rate, 0, seconds, random),
     "bursts": arrivals.bursty,
 }
-LOADS = (0.3, 0.6)
+LOADS = (0.3, 0.5)
 PERCENTS = (50, 99)
 NEAR = 0.2
 FILE = click.Path(dir_okay=False, path_type=Path)

@@ -7,6 +7,7 @@ from requests that come alone, and from a closed loop of 64.
 import re
 import subprocess
 import tempfile
+import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,14 +22,17 @@ from benchmarks.serving.measure import Started
 from benchmarks.serving.processes import Others
 from benchmarks.serving.requests import Request
 from benchmarks.simulation import pod
-from benchmarks.simulation.arrivals import Times
+from benchmarks.simulation.arrivals import Times, poisson
 from benchmarks.simulation.pod import Profile
+from serving import gathering
 
 T = TypeVar("T")
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 RUN = re.compile(r'^kedge_(run_seconds|batch_requests)_(sum|count)\{model="mnist".*\} (\S+)$', re.MULTILINE)
 LONE_SECONDS = 0.01
+LOW_LOAD = 0.15
+"""Of the most that the server answers: requests meet few others, and processors that are awake."""
 SETTLED = 0.1
 """The part of a run at its beginning that does not count."""
 
@@ -121,7 +125,7 @@ def profile(server: Started, example: Example, seconds: float) -> Profile:
     """Measure a server's profile.
 
     The loop's cost of a request is what makes the simulation answer as many a second with 64 at a time as the
-    server does; the delay of a lone one is what is then left of its time.
+    server does; the delay is what is then left of the usual time at a low load.
     """
     runs = curve(server, example, seconds / 2)
     # Far enough apart to be alone, and to find the processors asleep as requests that come at random do.
@@ -132,11 +136,27 @@ def profile(server: Started, example: Example, seconds: float) -> Profile:
     rate = 64 / float(crowd.mean())
     usual = float(np.median(lone))
     stalls = np.maximum(0, np.random.default_rng(0).permutation(lone)[:2000] - usual)
-    made = Profile(SIZES, runs, 0, 0, stalls=stalls.tolist())
+    due = poisson(LOW_LOAD * rate, 0, 2 * seconds, np.random.default_rng(1))
+    earlier = read_histogram(server)
+    sent, took = replayed(server, example, due)
+    ran = read_histogram(server).since(earlier)
+    # In a closed loop of nothing else the network stays in the cache; here other work drives it out.
+    cold = ran.seconds / ran.runs / float(np.interp(ran.requests / ran.runs, SIZES, runs))
+    runs = [each * max(1.0, cold) for each in runs]
+    made = Profile(SIZES, runs, 0, 0, stalls=stalls.tolist(), patient=_patient_seconds())
     cost = _loop_cost(made, rate)
-    delay = max(0.0, usual - runs[0] - cost)
-    made = replace(made, receive=cost / 2, answer=cost / 2, delay=delay)
+    made = replace(made, receive=cost / 2, answer=cost / 2)
+    simulated, _ = pod.open_loop(made, sent.tolist())
+    made = replace(made, delay=max(0.0, float(np.median(took) - np.median(simulated))))
     return replace(made, cpu_factor=cores / pod.closed_loop(made, 64)[1])
+
+
+def _patient_seconds() -> float:
+    """How long the rounds take for which a batch waits for more: a sleep is longer than it is told to be."""
+    begin = time.perf_counter()
+    for _ in range(100):
+        time.sleep(gathering.PATIENT_SECONDS)
+    return gathering.PATIENT_ROUNDS * (time.perf_counter() - begin) / 100
 
 
 def _loop_cost(made: Profile, rate: float) -> float:

@@ -26,7 +26,7 @@ def draw(fleets: Mapping[str, Sequence[Tick]], path: Path) -> None:
     load.stairs([tick.rate for tick in ticks], times, color="#333333", linewidth=1.6)
     load.set_ylabel("requests/s")
     replicas.set_ylabel("replicas that answer")
-    replicas.legend(fontsize=7, loc="lower right")
+    replicas.legend(fontsize=7, loc="upper left", framealpha=0.9)
     late.set_ylabel("p99, ms")
     late.set_yscale("log")
     lost.set_ylabel("turned away, %")

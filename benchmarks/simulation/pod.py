@@ -1,19 +1,20 @@
-"""One server as a queue: an event loop that does one thing at a time, and threads that run batches.
+"""One server as a queue: an event loop that does one thing at a time, the model's short runs among them.
 
-A request costs the loop `receive` seconds, then it waits for its batch. As in `serving.batching`, what waits
-runs together as soon as a thread is free, and a lone request at once. When a batch has run, the next one is
-started, and then the loop writes the answers, `answer` seconds each. Times are in seconds.
+A request costs the loop `receive` seconds, then it waits for its batch. As in `serving.gathering`, a batch
+runs when for a moment no further request has come, a longer moment where more came together lately, and at
+last when the time has come. Then the loop runs it, and writes the answers, `answer` seconds each. What comes
+meanwhile waits. Times are in seconds.
 """
 
 import heapq
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 
 import numpy as np
 
-RECEIVE, RAN, ANSWER = range(3)
+# What an overdue request costs of another one: it is taken in and looked at, no more.
+OVERDUE = 0.1
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class Profile:
 
     `seconds` is how long a batch of so many rows (`sizes`) runs, straight lines in between. `delay` is what
     a lone request takes besides: network, wake-ups. `stalls` are the moments by which single requests came
-    later than the usual one, as a sample: they stop the loop. The processes use `cpu_factor` times the
-    processor time that the loop and the runs take: gRPC has threads of its own.
+    later than the usual one, as a sample: they stop the loop. The process uses `cpu_factor` times the
+    processor time that the loop takes: gRPC has threads of its own. A batch waits until nothing has come for
+    `quiet` seconds, `patient` more where it has fewer than came lately, and `gathering` in all.
     """
 
     sizes: Sequence[int]
@@ -32,10 +34,12 @@ class Profile:
     answer: float
     delay: float = 0.0
     stalls: Sequence[float] = (0.0,)
-    threads: int = 2
     rows: int = 128
     waiting: int = 4096
     cpu_factor: float = 1.0
+    quiet: float = 30e-6
+    patient: float = 600e-6
+    gathering: float = 0.01
 
     def runs(self) -> list[float]:
         """The seconds of a run by its rows, from 0 rows on."""
@@ -45,7 +49,7 @@ class Profile:
 
 @dataclass
 class Counts:
-    """What a pod did: seconds of its loop and runs, batches, what ran in them, requests turned away."""
+    """What a pod did: seconds of its loop, batches, what ran in them, requests turned away."""
 
     busy: float = 0.0
     batches: int = 0
@@ -70,59 +74,63 @@ class Pod:
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
-        self._events: list[tuple[float, int, int, float, list[float]]] = []
-        self._numbers = count()
+        self._coming: list[tuple[float, float]] = []
         self._queue: list[float] = []
         self._loop_free = 0.0
-        self._threads = self.profile.threads
+        self._gather_until = 0.0
+        self._expected = 0
         self._runs = self.profile.runs()
         self._stalls = self._drawn()
 
     def offer(self, time: float) -> None:
         """A request comes at a time."""
-        self._push(time + self.profile.delay / 2, RECEIVE, time)
+        heapq.heappush(self._coming, (time + self.profile.delay / 2, time))
 
     def advance(self, until: float) -> None:
         """Let everything happen that begins until a time."""
-        events, profile, counts = self._events, self.profile, self.counts
-        while events and events[0][0] <= until:
-            ready, _, kind, came, batch = heapq.heappop(events)
-            begin = max(ready, self._loop_free)
-            if kind == RECEIVE:
-                cost = profile.receive + self._stall()
-                self._loop_free = begin + cost
-                counts.busy += profile.receive
-                self._receive(came, begin)
-            elif kind == RAN:
-                self._loop_free = begin
-                self._threads += 1
-                self._start()
-                for each in batch:
-                    self._push(begin, ANSWER, each)
+        while True:
+            arrives = max(self._coming[0][0], self._loop_free) if self._coming else math.inf
+            runs = self._runs_at()
+            if min(arrives, runs) > until or arrives == runs == math.inf:
+                return
+            if arrives <= runs:
+                self._receive(arrives, heapq.heappop(self._coming)[1])
             else:
-                self._loop_free = begin + profile.answer
-                counts.busy += profile.answer
-                self.answered(came, self._loop_free + profile.delay / 2)
+                self._run(runs)
 
-    def _receive(self, came: float, begin: float) -> None:
-        if len(self._queue) >= self.profile.waiting or begin - came > self.patience:
+    def _runs_at(self) -> float:
+        """When the batch that waits runs if nothing else comes."""
+        if not self._queue:
+            return math.inf
+        waits = self.profile.quiet
+        if len(self._queue) < self._expected:
+            waits += self.profile.patient
+        return max(self._loop_free, min(self._loop_free + waits, self._gather_until))
+
+    def _receive(self, begin: float, came: float) -> None:
+        cost = self.profile.receive
+        if begin - came > self.patience or len(self._queue) >= self.profile.waiting:
             self.counts.refused += 1
-            return
-        self._queue.append(came)
-        self._start()
+            cost *= OVERDUE
+        else:
+            if not self._queue:
+                self._gather_until = begin + self.profile.gathering
+            self._queue.append(came)
+        self.counts.busy += cost
+        self._loop_free = begin + cost + self._stall()
 
-    def _start(self) -> None:
-        while self._threads and self._queue:
-            batch, self._queue = self._queue[: self.profile.rows], self._queue[self.profile.rows :]
-            seconds = self._runs[len(batch)]
-            self._threads -= 1
-            self.counts.busy += seconds
-            self.counts.batches += 1
-            self.counts.batched += len(batch)
-            self._push(self._loop_free + seconds, RAN, 0.0, batch)
-
-    def _push(self, time: float, kind: int, came: float, batch: Sequence[float] = ()) -> None:
-        heapq.heappush(self._events, (time, next(self._numbers), kind, came, list(batch)))
+    def _run(self, begin: float) -> None:
+        profile, counts = self.profile, self.counts
+        self._expected = max(len(self._queue), self._expected // 2)
+        batch, self._queue = self._queue[: profile.rows], self._queue[profile.rows :]
+        at = begin + self._runs[len(batch)]
+        for came in batch:
+            at += profile.answer
+            self.answered(came, at + profile.delay / 2)
+        counts.busy += at - begin
+        counts.batches += 1
+        counts.batched += len(batch)
+        self._loop_free = at
 
     def _stall(self) -> float:
         if not self._stalls:

@@ -6,21 +6,28 @@ from benchmarks.simulation.fleet import Scaling
 from benchmarks.simulation.pod import Profile
 
 # A batch takes 1 ms whatever its rows, the loop 0.1 ms for each request, half before and half after.
-PROFILE = Profile((1, 128), (1e-3, 1e-3), receive=50e-6, answer=50e-6, delay=200e-6, threads=1)
+PROFILE = Profile(
+    (1, 128), (1e-3, 1e-3), receive=50e-6, answer=50e-6, delay=200e-6, quiet=10e-6, patient=500e-6
+)
 
 
 def test_a_lone_request_waits_for_nobody():
     taken, counts = pod.open_loop(PROFILE, [0.0])
-    assert taken.tolist() == pytest.approx([200e-6 + 50e-6 + 1e-3 + 50e-6])
+    assert taken.tolist() == pytest.approx([200e-6 + 50e-6 + 10e-6 + 1e-3 + 50e-6])
     assert (counts.batches, counts.batched) == (1, 1)
 
 
 def test_what_comes_during_a_run_runs_together_after_it():
     taken, counts = pod.open_loop(PROFILE, [0.0, 0.2e-3, 0.4e-3, 0.6e-3])
     assert (counts.batches, counts.batched) == (2, 4)
-    assert taken[0] == pytest.approx(1.3e-3)
-    # The first's run ended at 1.15 ms, the others' 1 ms later; the last came at 0.6 ms and is answered third.
-    assert taken[3] == pytest.approx(1.15e-3 + 1e-3 + 3 * 50e-6 + 0.1e-3 - 0.6e-3)
+    # At 1.21 ms the first is answered; then the loop receives the others, and runs them.
+    assert taken[3] == pytest.approx(1.21e-3 + 3 * 50e-6 + 10e-6 + 1e-3 + 3 * 50e-6 + 0.1e-3 - 0.6e-3)
+
+
+def test_who_asks_again_is_waited_for():
+    """Three come together; of the next three, two come late, but not too late."""
+    _, counts = pod.open_loop(PROFILE, [0.0, 0.0, 0.0, 0.01, 0.0103, 0.0106])
+    assert (counts.batches, counts.batched) == (2, 6)
 
 
 def test_a_full_server_answers_as_many_as_its_loop_can():
