@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Timing:
     """One run of a model for one request; times are of `time.monotonic`, 0 for what has not come yet.
 
-    `queued` is when its inputs were read and checked, `started` when it was given to a thread, `ended` when
-    its outputs were there. `requests` and `rows` are those of the batch that it ran in.
+    `queued` is when its inputs were read and checked, `started` when its batch began to run, `ended` when its
+    outputs were there. `requests` and `rows` are those of the batch that it ran in.
     """
 
     queued: float = 0.0
@@ -18,5 +18,5 @@ class Timing:
     rows: int = 0
 
     def waited(self, now: float) -> float:
-        """The seconds that it waited for a thread, until now where it still does."""
+        """The seconds that it waited for its run, until now where it still does."""
         return (self.started or now) - self.queued if self.queued else 0.0
