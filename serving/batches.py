@@ -44,8 +44,8 @@ class Ran(NamedTuple):
 
 def rows(request: Request) -> int | None:
     """The rows of a request: the first dimension that all inputs share, or None where there is none."""
-    sizes = [array.shape[0] if array.ndim else None for array in request.inputs.values()]
-    return sizes[0] if sizes and sizes.count(sizes[0]) == len(sizes) else None
+    sizes = {array.shape[0] if array.ndim else None for array in request.inputs.values()}
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 def part(request: Request, start: int, stop: int) -> Request:

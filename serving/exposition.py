@@ -67,17 +67,9 @@ class Values:
 
 
 @dataclass(slots=True)
-class Series:
-    """How often values fall under each of the bounds, for one combination of label values."""
-
-    bounds: tuple[float, ...]
+class _Buckets:
     counts: list[int]
     total: float = 0.0
-
-    def observe(self, value: float) -> None:
-        """Count a value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
 
 
 class Histogram:
@@ -93,19 +85,16 @@ class Histogram:
         self.labels = tuple(labels)
         self._bounds = tuple(bounds)
         self._texts = (*(f"{bound:.6g}" for bound in bounds), "+Inf")
-        self._series: dict[Labels, Series] = {}
+        self._series: dict[Labels, _Buckets] = {}
 
     def observe(self, value: float, *labels: str) -> None:
         """Count a value."""
-        self.at(*labels).observe(value)
-
-    def at(self, *labels: str) -> Series:
-        """The series of these label values, to count many values in; until it is forgotten."""
         series = self._series.get(labels)
         if series is None:
             key = _known(self._series, labels)
-            series = self._series.setdefault(key, Series(self._bounds, [0] * len(self._texts)))
-        return series
+            series = self._series.setdefault(key, _Buckets([0] * len(self._texts)))
+        series.counts[bisect_left(self._bounds, value)] += 1
+        series.total += value
 
     def series(self) -> list[Labels]:
         """The label values of all series."""
@@ -208,14 +197,14 @@ class Registry:
         return metric
 
 
-def _known(series: dict[Labels, float] | dict[Labels, Series], labels: Labels) -> Labels:
+def _known(series: dict[Labels, float] | dict[Labels, _Buckets], labels: Labels) -> Labels:
     if labels in series or len(series) < MAX_SERIES:
         return labels
     return (OTHER,) * len(labels)
 
 
 def _forget(
-    series: dict[Labels, float] | dict[Labels, Series], names: Labels, given: Mapping[str, str]
+    series: dict[Labels, float] | dict[Labels, _Buckets], names: Labels, given: Mapping[str, str]
 ) -> None:
     if not given.keys() <= set(names):
         return

@@ -29,7 +29,6 @@ QUEUEING_BOUNDS = tuple(100 * 1.2**power for power in range(52))
 # model's, of so many characters at most; further ones are counted together.
 MADE_UP_NAMES = 100
 LONGEST_MADE_UP_NAME = 128
-ENTRYPOINTS = {"grpc": "GRPC", "rest": "REST"}
 COUNTED_BY_GRPC = frozenset(("Predict", "Classify", "Regress"))
 
 
@@ -108,12 +107,10 @@ class Metrics:
         if request.transport == "grpc" and request.api not in COUNTED_BY_GRPC:
             return
         name = self._names.shown(request.call.spec.name)
-        if request.code is Code.OK:
-            self._count.add(name, "OK")
+        self._count.add(name, request.code.name)
+        if request.code == Code.OK:
             microseconds = (request.ended - request.started) * MICROSECONDS
-            self._latency.observe(microseconds, name, request.api, ENTRYPOINTS[request.transport])
-        else:
-            self._count.add(name, request.code.name)
+            self._latency.observe(microseconds, name, request.api, request.transport.upper())
 
     def ran(self, model: str, api: str, seconds: float) -> None:
         """A model ran for a request; MultiInference's runs are not among TensorFlow Serving's."""

@@ -6,17 +6,16 @@ series of a version go some time after it has ended.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from serving.admission import Admission
 from serving.answered import Answered
 from serving.batching import BatchEvent
 from serving.errors import Refusal
-from serving.exposition import Computed, Labels, Registry, Series
+from serving.exposition import Computed, Labels, Registry
 from serving.inference import Call
 from serving.states import State
 from serving.timing import Timing
-from wire.errors import Code
 
 SECONDS_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LOAD_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -44,8 +43,6 @@ class OwnMetrics:
         self._queued = registry.histogram(
             "kedge_queue_seconds", REQUEST, SECONDS_BOUNDS, "Time that requests waited for a thread."
         )
-        # The series and the labels of requests that versions have answered well.
-        self._answered: dict[tuple[Hashable, ...], tuple[Series, Labels]] = {}
         # By reason and labels, of requests whose model was asked for at least.
         self._refused: Counter[Labels] = Counter()
         self._add_batches()
@@ -147,21 +144,16 @@ class OwnMetrics:
     def answered(self, request: Answered) -> None:
         """A request was answered, or its client has gone."""
         call = request.call
-        key = (request.transport, request.api, call.spec.name, call.version, call.signature_name)
-        found = self._answered.get(key) if request.code is Code.OK else None
-        if found is None:
-            model = _shown(call)
-            series = self._requests.at(request.transport, request.api, *model, request.code.name)
-            found = series, (request.transport, *model)
-            if call.version is not None and request.code is Code.OK:
-                self._answered[key] = found
-        seconds, by = found
-        seconds.observe(request.ended - request.started)
+        found = call.version is not None
+        name, version = (call.spec.name, str(call.version)) if found else ("", "")
+        by = (name, version, call.signature_name)
+        seconds = request.ended - request.started
+        self._requests.observe(seconds, request.transport, request.api, *by, request.code.name)
+        if isinstance(request.error, Refusal):
+            self._refused[request.error.reason, request.transport, *by] += 1
         for timing in call.timings:
             if timing.queued:
-                self._queued.observe(timing.waited(request.ended), *by)
-        if isinstance(request.error, Refusal):
-            self._refused[request.error.reason, *by] += 1
+                self._queued.observe(timing.waited(request.ended), request.transport, *by)
 
     def batch_ran(self, event: BatchEvent) -> None:
         """A batch has run."""
@@ -173,7 +165,6 @@ class OwnMetrics:
     def state_changed(self, name: str, version: int, state: State) -> tuple[str, str] | None:
         """A version has come to a state, shown by its number. Gives the version whose series went for it."""
         key = name, str(version)
-        self._answered.clear()  # Its series may be about to go.
         self._states.set(int(state), *key)
         self._ended.pop(key, None)
         if state == State.END:
@@ -219,12 +210,6 @@ class OwnMetrics:
                 labels = _labels(call)
                 ages[labels] = max(ages.get(labels, 0.0), timing.waited(now))
         return sorted(ages.items())
-
-
-def _shown(call: Call) -> tuple[str, str, str]:
-    """The model, version and signature of a call; the first two only once they were found."""
-    name, version = ("", "") if call.version is None else (call.spec.name, str(call.version))
-    return name, version, call.signature_name
 
 
 def _labels(call: Call) -> Labels:

@@ -7,7 +7,6 @@ import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,18 +15,13 @@ import orjson
 from models.model import InputError
 from training.errors import DataError
 from training.scoring import rows
-from training.scoring.rows import Block, Columns, Position, Unreadable
+from training.scoring.rows import Block, Columns, ParseAll, Position, Unreadable, one_by_one
 
 LONGEST = 16 << 20
 """The most bytes that a line may have."""
 MARK = 4096
 """Every so many rows, counting remembers where it was, so that finding a row reads few others."""
 BOM = b"\xef\xbb\xbf"
-
-Parse = Callable[[int, Any], tuple[str | int, Any]]
-"""Turns a row's number and record into its key and cell, or raises ValueError."""
-ParseAll = Callable[[int, Sequence[Any]], tuple[Sequence[str | int], Sequence[Any]]]
-"""Turns the first row's number and the records of some rows into keys and cells."""
 
 
 @dataclass
@@ -70,15 +64,9 @@ class Lines:
 
     def blocks(self, start: Position, stop: int | None, size: int) -> Iterator[Block]:
         """Read the rows from a position on."""
-        first = start.row
         with _open(self.path) as stream:
             stream.seek(start.offset)
-            left = islice(self.records(stream), None if stop is None else stop - first)
-            while members := list(islice(left, size - first % size)):
-                records, ends = zip(*members, strict=True)
-                keys, cells = self.parse_all(first, records)
-                first += len(records)
-                yield Block(first - len(records), keys, cells, Position(first, ends[-1]))
+            yield from rows.cut(self.records(stream), self.parse_all, start, stop, size)
 
     def _positions(self, start: Position) -> Iterator[Position]:
         with _open(self.path) as stream:
@@ -123,7 +111,7 @@ def json_lines(path: Path, columns: Columns) -> Lines:
                 rows.key_of(document[key], row) for row, document in zip(numbers, documents, strict=True)
             ], cells
         except (ValueError, TypeError, LookupError):  # not all alike, or no object of the columns
-            return _one_by_one(parse)(first, lines)
+            return one_by_one(parse)(first, lines)
 
     return Lines(path, columns.column, _after_bom(path), _lines, parse_all)
 
@@ -135,7 +123,7 @@ def plain(path: Path) -> Lines:
         text = _text(line).strip()
         return row, text
 
-    return Lines(path, None, _after_bom(path), _lines, _one_by_one(parse))
+    return Lines(path, None, _after_bom(path), _lines, one_by_one(parse))
 
 
 def separated(path: Path, columns: Columns, delimiter: str = ",") -> Lines:
@@ -164,21 +152,7 @@ def separated(path: Path, columns: Columns, delimiter: str = ",") -> Lines:
             raise InputError(f"the row has {len(record)} fields; the first line names {width}")
         return row if of_key is None else record[of_key], record[of_cell]
 
-    return Lines(path, column, Position(0, end), records, _one_by_one(parse))
-
-
-def _one_by_one(parse: Parse) -> ParseAll:
-    def parse_one(row: int, record: Any) -> tuple[str | int, Any]:
-        try:
-            return (row, record) if isinstance(record, Unreadable) else parse(row, record)
-        except ValueError as error:
-            return row, Unreadable(str(error))
-
-    def parse_all(first: int, records: Sequence[Any]) -> tuple[Sequence[str | int], Sequence[Any]]:
-        parsed = [parse_one(row, record) for row, record in enumerate(records, first)]
-        return [key for key, _ in parsed], [cell for _, cell in parsed]
-
-    return parse_all
+    return Lines(path, column, Position(0, end), records, one_by_one(parse))
 
 
 def _open(path: Path) -> BinaryIO:

@@ -17,7 +17,7 @@ from models.model import InputError
 from training.errors import DataError
 from training.scoring import rows
 from training.scoring.lines import identity
-from training.scoring.rows import BEGIN, Block, Columns, Position, Row, Unreadable
+from training.scoring.rows import BEGIN, Block, Columns, Position
 
 SUFFIX = ".parquet"
 BATCH = 1024
@@ -71,9 +71,9 @@ class ParquetRows:
 
     def blocks(self, start: Position, stop: int | None, size: int) -> Iterator[Block]:
         """Read the rows from a position on; earlier row groups are not read."""
-        return rows.cut(self._rows(start.row), start, stop, size)
+        return rows.cut(self._records(start.row), rows.one_by_one(self._parse), start, stop, size)
 
-    def _rows(self, start: int) -> Iterator[Row]:
+    def _records(self, start: int) -> Iterator[tuple[Mapping[str, Any], int]]:
         pyarrow = require()
         columns = [self.column, *([self.key] if self.key is not None else [])]
         with _explained(self.path), pyarrow.parquet.ParquetFile(self.path) as file:
@@ -84,15 +84,11 @@ class ParquetRows:
                     records = (record for batch in batches for record in batch.to_pylist())
                     skipped = max(0, start - first)
                     for number, record in enumerate(islice(records, skipped, None), first + skipped):
-                        yield self._row(number, record)
+                        yield record, number + 1
                 first += length
 
-    def _row(self, number: int, record: Mapping[str, Any]) -> Row:
-        try:
-            key = number if self.key is None else rows.key_of(record[self.key], number)
-        except InputError as error:
-            return number, Unreadable(str(error)), number + 1
-        return key, record[self.column], number + 1
+    def _parse(self, row: int, record: Mapping[str, Any]) -> tuple[str | int, Any]:
+        return row if self.key is None else rows.key_of(record[self.key], row), record[self.column]
 
 
 def read(path: Path, columns: Columns) -> ParquetRows:

@@ -33,10 +33,6 @@ class Unreadable:
     reason: str
 
 
-Row = tuple[str | int, Any, int]
-"""One row: its key, its cell (or Unreadable), and the offset where the next row begins."""
-
-
 @dataclass(frozen=True)
 class Block:
     """Rows from number `first` on, with a key and a cell each; `end` is the position behind them."""
@@ -108,13 +104,38 @@ def key_of(value: Any, row: int) -> str | int:
     raise InputError(f"the key of row {row} is {value!r:.40}; expected a text or a whole number")
 
 
-def cut(rows: Iterable[Row], start: Position, stop: int | None, size: int) -> Iterator[Block]:
-    """Cut a stream of rows, of which the first is at `start`, into blocks."""
-    stream = islice(rows, None if stop is None else stop - start.row)
+Parse = Callable[[int, Any], tuple[str | int, Any]]
+"""Turns a row's number and record into its key and cell, or raises ValueError."""
+ParseAll = Callable[[int, Sequence[Any]], tuple[Sequence[str | int], Sequence[Any]]]
+"""Turns the first row's number and the records of some rows into keys and cells."""
+
+
+def one_by_one(parse: Parse) -> ParseAll:
+    """Parse each record for itself; one that is Unreadable, or that cannot be parsed, has no cell."""
+
+    def parse_one(row: int, record: Any) -> tuple[str | int, Any]:
+        try:
+            return (row, record) if isinstance(record, Unreadable) else parse(row, record)
+        except ValueError as error:
+            return row, Unreadable(str(error))
+
+    def parse_all(first: int, records: Sequence[Any]) -> tuple[Sequence[str | int], Sequence[Any]]:
+        parsed = [parse_one(row, record) for row, record in enumerate(records, first)]
+        return [key for key, _ in parsed], [cell for _, cell in parsed]
+
+    return parse_all
+
+
+def cut(
+    records: Iterable[tuple[Any, int]], parse_all: ParseAll, start: Position, stop: int | None, size: int
+) -> Iterator[Block]:
+    """Cut a stream of records into blocks; each comes with the offset behind it, the first is at `start`."""
+    left = islice(records, None if stop is None else stop - start.row)
     first = start.row
-    for head in stream:
-        keys, cells, ends = zip(head, *islice(stream, size - first % size - 1), strict=True)
-        after = first + len(keys)
+    while members := list(islice(left, size - first % size)):
+        found, ends = zip(*members, strict=True)
+        keys, cells = parse_all(first, found)
+        after = first + len(found)
         yield Block(first, keys, cells, Position(after, ends[-1]))
         first = after
 
