@@ -186,21 +186,15 @@ class Batcher:
             queue = self._queues.pop(key)
             batch = queue.waiting.popleft()
             entries = [entry for entry in batch.entries if not entry.task.future.done()]
-            run = _Run(key, queue, entries, self._clock())
-            on_loop = bool(entries) and _runs_on_loop(run)
-            if entries:
-                self._start(run)
-            if on_loop:
-                self._finish(run, self._execute(run))
-            elif entries:
-                self._threads.submit(self._execute_off_loop, loop, run)
+            ended = bool(entries) and self._start(loop, _Run(key, queue, entries, self._clock()))
             if queue.waiting or queue.running:
                 self._queues[key] = queue
-            if on_loop:  # The next one has to wait until the loop has done what else there is.
+            if ended:  # It held up the loop: before the next one it does what else there is.
                 loop.call_soon(self._dispatch, loop)
                 return
 
-    def _start(self, run: _Run) -> None:
+    def _start(self, loop: asyncio.AbstractEventLoop, run: _Run) -> bool:
+        """Run a batch on the loop, or give it to a thread; whether it has ended."""
         self._free -= 1
         run.queue.running += 1
         for entry in run.entries:
@@ -208,6 +202,11 @@ class Batcher:
                 entry.task.started = True
                 entry.task.timing.started = run.started
                 self._waiting -= 1
+        if not _runs_on_loop(run):
+            self._threads.submit(self._execute_off_loop, loop, run)
+            return False
+        self._finish(run, self._execute(run))
+        return True
 
     def _execute_off_loop(self, loop: asyncio.AbstractEventLoop, run: _Run) -> None:
         """On a thread: run a batch, and hand all of it back to the loop at once."""

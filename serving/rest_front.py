@@ -44,8 +44,6 @@ REFUSALS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": CHALLENGE},
     503: {"Retry-After": "1"},
 }
-# Work on as many bytes of JSON would hold up the loop.
-OFF_LOOP_FROM = 4 * rest_body.OFF_LOOP_FROM
 # Who goes on sending what is not taken.
 HUNG_UP_ON = (408, 413)
 NOT_FOUND_PAGE = b"<HTML><HEAD><TITLE>404 Not Found</TITLE></HEAD><BODY><H1>Not Found</H1></BODY></HTML>\n"
@@ -92,10 +90,7 @@ class Instances:
     @classmethod
     async def of(cls, body: bytes) -> "Instances":
         """Those of a body; StatusError where it is no JSON object."""
-        if len(body) < OFF_LOOP_FROM:
-            numbers = rest_numbers.read(body)
-        else:
-            numbers = await asyncio.to_thread(rest_numbers.read, body)
+        numbers = await _off_loop(len(body), rest_numbers.read, body)
         return cls(body, numbers, None if numbers is not None else await _document(body))
 
     @property
@@ -217,9 +212,8 @@ class RestFront:
         outputs = await self._inference.predict(
             call, instances.read, unknown=errors.unknown_signature_in_rest
         )
-        if sum(array.nbytes for array in outputs.values()) < OFF_LOOP_FROM:
-            return json_tensors.predict_answer(outputs, instances.form)
-        return await asyncio.to_thread(json_tensors.predict_answer, outputs, instances.form)
+        size = sum(array.nbytes for array in outputs.values())
+        return await _off_loop(size, json_tensors.predict_answer, outputs, instances.form)
 
     async def _classify(self, exchange: Exchange) -> bytes:
         result = await self._inference.classify(*await self._examples(exchange))
@@ -272,13 +266,11 @@ class RestFront:
 
     async def _json(self, exchange: Exchange, body: bytes) -> web.Response:
         headers = self._cors()
-        error, version = exchange.error, exchange.call.version
-        status = 200 if exchange.code is Code.OK else http_status(exchange.code)
-        if error is not None:
-            status = error.http_status if isinstance(error, rest_body.BodyError) else status
-            headers |= REFUSALS.get(status, {})
-        if version is not None:
-            headers[VERSION_HEADER] = str(version)
+        error = exchange.error
+        status = error.http_status if isinstance(error, rest_body.BodyError) else http_status(exchange.code)
+        headers |= REFUSALS.get(status, {})
+        if exchange.call.version is not None:
+            headers[VERSION_HEADER] = str(exchange.call.version)
         compressed = await rest_body.compressed(body, exchange.request.headers)
         if compressed is not None:
             headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
@@ -341,6 +333,6 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 async def _off_loop(size: int, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """Call a function that works on a body of `size` bytes, in a thread where it would hold up the loop."""
-    if size < OFF_LOOP_FROM:
+    if size < rest_body.OFF_LOOP_FROM * 4:
         return function(*arguments, **named)
     return await asyncio.to_thread(function, *arguments, **named)
