@@ -3,7 +3,6 @@
 An image is uint8 [28, 28]: 0 is paper, 255 is ink.
 """
 
-import importlib
 import io
 import tokenize
 from collections.abc import Sequence
@@ -147,10 +146,11 @@ def _decode_npy(data: bytes, source: str) -> Images:
 def _pictures() -> ModuleType:
     """Import what needs Pillow only when a picture comes: who sends arrays may do without."""
     try:
-        return importlib.import_module("models.pictures")
+        from models import pictures
     except ModuleNotFoundError as error:
         how = f"pictures need {error.name}: pip install 'kedge[images]'"
         raise ModuleNotFoundError(how, name=error.name) from None
+    return pictures
 
 
 def _stack(inputs: Any) -> Array:

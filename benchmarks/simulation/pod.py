@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from serving.gathering import GATHERING_SECONDS
+
 # What an overdue request costs of another one: it is taken in and looked at, no more.
 OVERDUE = 0.1
 
@@ -39,7 +41,7 @@ class Profile:
     cpu_factor: float = 1.0
     quiet: float = 30e-6
     patient: float = 600e-6
-    gathering: float = 0.01
+    gathering: float = GATHERING_SECONDS
 
     def runs(self) -> list[float]:
         """The seconds of a run by its rows, from 0 rows on."""
