@@ -161,11 +161,9 @@ def measure(case: Case, seconds: float, repeat: int) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True)
 def main(*, data_dir: Path, cases: tuple[str, ...], seconds: float, repeat: int, as_json: bool) -> None:
     """Measure, print, and exit with 1 where the target is missed."""
-    from training.quiet import import_tensorflow
-    from training.score_command import SWITCH_SECONDS
+    from training.score_command import prepare_process
 
-    import_tensorflow()
-    sys.setswitchinterval(SWITCH_SECONDS)
+    prepare_process()
     with tempfile.TemporaryDirectory() as directory:
         results = {
             case: measure(prepare(case, data_dir, Path(directory)), seconds, repeat)

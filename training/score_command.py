@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from functools import partial
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 FORMATS = (".jsonl", ".ndjson", ".parquet")
 IN_PROCESS, TO_SERVER = 2, 8
 """Threads that ask: TensorFlow uses all cores with few; a server is waited for."""
-BATCH_IN_PROCESS, BATCH_TO_SERVER = 2048, 256
+BATCH_IN_PROCESS, BATCH_TO_SERVER = 1024, 256
 """Rows in a batch: many cost less each, but a server that batches may take no more than it was told."""
 
 
-SWITCH_SECONDS = 0.0005
-"""How long a thread that asks in process may hold up another: each is outside of Python most of the time."""
+NEW_OBJECTS = 100_000
+"""So many are made before they are looked through for garbage: a batch makes thousands, and no cycles."""
 
 
 class ShardType(click.ParamType[Shard]):
@@ -191,11 +192,16 @@ def _load(model: Model, model_store: Path, version: int | None) -> Predictor:
     from training.scoring.saved_model import SavedModel, find_version
 
     found = find_version(model, model_store, version)
+    prepare_process()
+    return SavedModel(model, model_store, found)
+
+
+def prepare_process() -> None:
+    """Import TensorFlow, and have Python collect garbage seldom."""
     from training.quiet import import_tensorflow
 
     import_tensorflow()
-    sys.setswitchinterval(SWITCH_SECONDS)
-    return SavedModel(model, model_store, found)
+    gc.set_threshold(NEW_OBJECTS)
 
 
 def _shard(shard: Shard | None, count: int | None, index: int | None) -> Shard | None:

@@ -54,16 +54,16 @@ def one_line(error: Exception) -> str:
 
 
 def _input(model: Model, cell: Any, *, numeric: bool) -> Any:
+    if isinstance(cell, str):
+        if numeric:
+            return _cast(np.asarray(_numbers(cell)), raw_specs(model), 0)
+        return _one(model, model.read_argument(cell))
     if isinstance(cell, Unreadable):
         raise InputError(cell.reason)
     if isinstance(cell, NamedBytes):
         return _one(model, model.read_bytes(cell.content, cell.name))
     if isinstance(cell, bytes):
         return _one(model, model.read_bytes(cell, "the cell"))
-    if isinstance(cell, str):
-        if numeric:
-            return _cast(np.asarray(_numbers(cell)), raw_specs(model), 0)
-        return _one(model, model.read_argument(cell))
     if isinstance(cell, (list, int, float, np.ndarray, np.generic)) and not isinstance(cell, bool):
         return _one(model, _cast(np.asarray(cell), raw_specs(model), 0))
     raise InputError(f"the cell is {type(cell).__name__}; expected a text, bytes or numbers")
