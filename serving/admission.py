@@ -34,8 +34,11 @@ class Admitted:
 
     def leave(self) -> None:
         """Be no longer under way, and give back what is counted."""
-        self._admission.bytes_in_flight -= self._bytes
-        self._admission.left(self._transport)
+        admission = self._admission
+        admission.bytes_in_flight -= self._bytes
+        admission.in_flight[self._transport] -= 1
+        if admission.draining:
+            admission.tell_if_idle()
 
     def expect_message(self) -> None:
         """Reserve what a message is likely to take that is about to be read. StatusError (UNAVAILABLE)."""
@@ -47,12 +50,19 @@ class Admitted:
         StatusError (UNAVAILABLE): there is no room for them beside what other requests hold. A request that
         is alone is let in whatever its size, as otherwise no retry would ever help.
         """
-        self._admission.change(self._bytes, size)
+        others = self.check(size)
         self._bytes = size
+        self._admission.bytes_in_flight = others + size
 
-    def check(self, size: int) -> None:
-        """StatusError as `hold`, and nothing is counted."""
-        self._admission.check(self._bytes, size)
+    def check(self, size: int) -> int:
+        """The bytes that the other requests hold; StatusError as `hold`, and nothing is counted."""
+        admission = self._admission
+        others = admission.bytes_in_flight - self._bytes
+        if others and size > self._bytes and others + size > admission.max_bytes:
+            raise _refusal(
+                "bytes", "The requests under way take all memory that there is for them; try again later"
+            )
+        return others
 
     def received(self, size: int) -> None:
         """Count a message that has arrived whole; StatusError as `hold`."""
@@ -75,7 +85,7 @@ class Admission:
         self.usual_bytes: float = UNKNOWN_BYTES
         self.turned_away: Counter[str] = Counter()
         self._max_requests = max_requests
-        self._max_bytes = max_bytes or memory.for_bodies()
+        self.max_bytes = max_bytes or memory.for_bodies()
         self._idle = asyncio.Event()
 
     def request(self, transport: str) -> Admitted:
@@ -89,24 +99,10 @@ class Admission:
         self.in_flight[transport] += 1
         return Admitted(self, transport)
 
-    def left(self, transport: str) -> None:
-        """A request that was let in is no longer under way."""
-        self.in_flight[transport] -= 1
-        if self.draining and not any(self.in_flight.values()):
+    def tell_if_idle(self) -> None:
+        """Whoever waits for the requests under way is told when there are none."""
+        if not any(self.in_flight.values()):
             self._idle.set()
-
-    def change(self, before: int, after: int) -> None:
-        """A request counts `after` bytes instead of `before`; StatusError (UNAVAILABLE)."""
-        self.check(before, after)
-        self.bytes_in_flight += after - before
-
-    def check(self, before: int, after: int) -> None:
-        """StatusError (UNAVAILABLE): a request that counts `before` bytes may not count `after`."""
-        others = self.bytes_in_flight - before
-        if others and after > before and others + after > self._max_bytes:
-            raise _refusal(
-                "bytes", "The requests under way take all memory that there is for them; try again later"
-            )
 
     async def drain(self, seconds: float) -> bool:
         """Turn new requests away, and wait for those under way; False when some are left at the end."""
