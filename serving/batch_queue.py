@@ -2,31 +2,33 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from serving import batches, errors
 from serving.batches import Outcome, Outputs, Piece
 from serving.batching_parameters import Rules
-from serving.servable import Request, Servable
+from serving.servable import Servable
 from serving.timing import Timing
 from wire.errors import StatusError
 
 
 @dataclass(eq=False, slots=True)
 class Task:
-    """A request that somebody awaits, and the outcomes of its pieces so far; `started` once one runs.
+    """A request that somebody awaits; `started` once a piece of it runs.
 
-    `deadline` and `queued` are times of `time.monotonic`. `timing` is filled in as it goes.
+    `deadline` and `queued` are times of `time.monotonic`, and `timer` tells that the deadline has come.
+    `timing` is filled in as it goes. `outcomes` are those of its pieces so far, where it was split.
     """
 
     future: asyncio.Future[Outputs]
     deadline: float | None
     queued: float
     timing: Timing
-    rows: int = 1
     started: bool = False
-    outcomes: list[Outcome | None] = field(default_factory=list)
+    timer: asyncio.TimerHandle | None = None
+    outcomes: list[Outputs | None] | None = None
 
     def fail(self, error: StatusError) -> None:
         """End with an error, unless it has ended."""
@@ -38,19 +40,22 @@ class Task:
         if isinstance(outcome, StatusError):
             self.fail(outcome)
             return
-        self.outcomes[place] = outcome
-        done = [each for each in self.outcomes if each is not None and not isinstance(each, StatusError)]
-        if len(done) == len(self.outcomes) and not self.future.done():
-            self.future.set_result(batches.combine(done))
+        if self.outcomes is not None:
+            self.outcomes[place] = outcome
+            done = [each for each in self.outcomes if each is not None]
+            if len(done) < len(self.outcomes):
+                return
+            outcome = batches.combine(done)
+        if not self.future.done():
+            self.future.set_result(outcome)
 
 
 class Entry(NamedTuple):
-    """One piece of a task in a batch."""
+    """One piece of a task in a batch: the piece at this place among those of the task."""
 
     task: Task
     piece: Piece
-    place: int
-    rows: int
+    place: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -74,31 +79,31 @@ class Queue:
     waiting: deque[Batch] = field(default_factory=deque)
     running: int = 0
 
-    def add(self, request: Request, task: Task) -> list[Batch]:
-        """Put a request of `task.rows` rows at the end; the batches that were opened for it.
+    def takes(self, rows: int | None) -> bool:
+        """Whether a further request of so many rows may come here, by the rules of now."""
+        rules = self.rules
+        return rules.adaptive and rows is not None and rows < rules.rows
+
+    def add(self, piece: Piece, task: Task) -> Sequence[Batch]:
+        """Put a whole request at the end; the batches that were opened for it.
 
         A request that does not fit the open batch closes it, or is split where the rules say so. StatusError:
         it has too many rows, or too many batches wait.
         """
-        limit = self.rules.request_rows
-        if limit is not None and task.rows > limit:
-            raise errors.task_too_large(task.rows, limit)
-        if not self.rules.splits:
-            return self._add_whole(request, task)
-        sizes = self._sizes(task.rows)
-        opened = len(sizes) if sizes[0] > self._room() or not self.waiting else len(sizes) - 1
-        self._check_room(opened)
-        new = [Batch(due=self.rules.seconds <= 0) for _ in range(opened)]
-        places = [*([] if opened == len(sizes) else [self.waiting[-1]]), *new]
-        self.waiting.extend(new)
-        task.outcomes = [None] * len(sizes)
-        start = 0
-        for place, (size, batch) in enumerate(zip(sizes, places, strict=True)):
-            piece = batches.part(request, start, start + size)
-            batch.entries.append(Entry(task, Piece(piece, task.deadline), place, size))
-            batch.rows += size
-            start += size
-        return new
+        rules, rows = self.rules, piece.rows
+        if rules.request_rows is not None and rows > rules.request_rows:
+            raise errors.task_too_large(rows, rules.request_rows)
+        if rules.splits:
+            return self._add_split(piece, task)
+        opened: Sequence[Batch] = ()
+        if not self.waiting or rows + self.waiting[-1].rows > rules.rows:
+            self._check_room(1)
+            opened = (Batch(due=rules.seconds <= 0),)
+            self.waiting.extend(opened)
+        batch = self.waiting[-1]
+        batch.entries.append(Entry(task, piece))
+        batch.rows += rows
+        return opened
 
     def ready(self) -> bool:
         """Whether a batch may run now, a thread being free."""
@@ -107,16 +112,21 @@ class Queue:
         first = self.waiting[0]
         return first.due or first.rows >= self.rules.rows or len(self.waiting) > 1
 
-    def _add_whole(self, request: Request, task: Task) -> list[Batch]:
-        new = []
-        if not self.waiting or task.rows > self._room():
-            self._check_room(1)
-            new.append(Batch(due=self.rules.seconds <= 0))
-            self.waiting.extend(new)
-        batch = self.waiting[-1]
-        task.outcomes = [None]
-        batch.entries.append(Entry(task, Piece(request, task.deadline), 0, task.rows))
-        batch.rows += task.rows
+    def _add_split(self, whole: Piece, task: Task) -> Sequence[Batch]:
+        sizes = self._sizes(whole.rows)
+        opened = len(sizes) if sizes[0] > self._room() or not self.waiting else len(sizes) - 1
+        self._check_room(opened)
+        new = [Batch(due=self.rules.seconds <= 0) for _ in range(opened)]
+        places = [*([] if opened == len(sizes) else [self.waiting[-1]]), *new]
+        self.waiting.extend(new)
+        if len(sizes) > 1:
+            task.outcomes = [None] * len(sizes)
+        start = 0
+        for place, (size, batch) in enumerate(zip(sizes, places, strict=True)):
+            request = batches.part(whole.request, start, start + size)
+            batch.entries.append(Entry(task, Piece(request, size, whole.deadline), place))
+            batch.rows += size
+            start += size
         return new
 
     def _check_room(self, opened: int) -> None:

@@ -3,8 +3,9 @@
 Everything here is on plain arrays and knows neither queues nor threads of the server.
 """
 
+import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,10 +24,12 @@ Outcome = Outputs | StatusError
 class Piece(NamedTuple):
     """Rows of a checked request that run in one batch, all of them unless it was split.
 
-    `deadline` is a time of `time.monotonic`, None for none.
+    `rows` is how many, 1 where the request's inputs do not share a first dimension. `deadline` is a time of
+    `time.monotonic`, None for none.
     """
 
     request: Request
+    rows: int
     deadline: float | None = None
 
 
@@ -42,10 +45,14 @@ class Ran(NamedTuple):
     joinable: bool = True
 
 
-def rows(request: Request) -> int | None:
-    """The rows of a request: the first dimension that all inputs share, or None where there is none."""
-    sizes = {array.shape[0] if array.ndim else None for array in request.inputs.values()}
-    return sizes.pop() if len(sizes) == 1 else None
+def shape(request: Request) -> tuple[int | None, tuple[Hashable, ...]]:
+    """The first dimension that all inputs of a request share, None where there is none; the other ones."""
+    if len(request.inputs) == 1:
+        (array,) = request.inputs.values()
+        return (array.shape[0], array.shape[1:]) if array.ndim else (None, ())
+    arrays = request.inputs.values()
+    sizes = {array.shape[0] if array.ndim else None for array in arrays}
+    return sizes.pop() if len(sizes) == 1 else None, tuple(array.shape[1:] for array in arrays)
 
 
 def part(request: Request, start: int, stop: int) -> Request:
@@ -64,7 +71,7 @@ def run(servable: Servable, pieces: Sequence[Piece], *, padding: int = 0, pad_in
     started = time.monotonic()
     if len(pieces) == 1 and not padding:
         return Ran([_alone(servable, pieces[0])], 0, time.monotonic() - started)
-    sizes = [rows(piece.request) or 0 for piece in pieces]
+    sizes = [piece.rows for piece in pieces]
     joinable = True
     try:
         request = _joined([piece.request for piece in pieces], padding, pad_inner)
@@ -132,8 +139,7 @@ def _filled(array: Array, inner: tuple[int, ...]) -> Array:
 
 def _split(outputs: Mapping[str, Array], sizes: Sequence[int]) -> list[Outcome]:
     """Each piece's rows of the outputs, as views; padding rows at the end are nobody's."""
-    ends = np.cumsum(sizes)
     return [
         {alias: array[end - size : end] for alias, array in outputs.items()}
-        for size, end in zip(sizes, ends.tolist(), strict=True)
+        for size, end in zip(sizes, itertools.accumulate(sizes), strict=True)
     ]

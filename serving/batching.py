@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from serving import batches, errors
 from serving.batch_events import BatchEvent, Observer, Unobserved
 from serving.batch_queue import Batch, Entry, Queue, Task
-from serving.batches import Outputs, Ran
+from serving.batches import Outputs, Piece, Ran
 from serving.batching_parameters import (
     ADAPTIVE,
     ADAPTIVE_LONG,
@@ -88,6 +88,8 @@ class Batcher:
         # In the order in which they are looked at: a queue that was served goes to the end.
         self._queues: dict[Hashable, Queue] = {}
         self._waiting = 0
+        # New requests, whose deadlines are not watched yet: most are answered before there is a need to.
+        self._untimed: list[Task] = []
         self._gathering = Gathering(self._dispatch, clock)
         # By signature and outputs. What turns out, when run, to have no batch dimension runs alone from then.
         self._rules: weakref.WeakKeyDictionary[Servable, dict[Hashable, Rules]] = weakref.WeakKeyDictionary()
@@ -115,17 +117,20 @@ class Batcher:
         if deadline is not None and deadline <= now:
             raise self._expired()
         request = servable.check(signature_name, inputs, outputs)
-        task = Task(loop.create_future(), deadline, now, timing or Timing())
-        task.timing.queued = now
+        timing = timing or Timing()
+        timing.queued = now
+        task = Task(loop.create_future(), deadline, now, timing)
         self._enqueue(loop, servable, (model, version), request, task)
+        self._untimed.append(task)
         if self._free > 0:
             self._gathering.add(loop)
-        timer = loop.call_later(deadline - now, self._expire, loop, task) if deadline is not None else None
+        else:
+            self._time(loop)
         try:
             return await task.future
         finally:
-            if timer is not None:
-                timer.cancel()
+            if task.timer is not None:
+                task.timer.cancel()
             if not task.started:
                 self._waiting -= 1
 
@@ -147,21 +152,29 @@ class Batcher:
     ) -> None:
         if self._waiting >= MAX_WAITING:
             raise errors.queue_full()
-        rows = batches.rows(request)
+        rows, inner = batches.shape(request)
+        queue = self._queues.get((servable, request.signature_name, request.outputs, inner))
+        if queue is None or not queue.takes(rows):
+            queue = self._queue_for(servable, names, request, rows)
+        for batch in queue.add(Piece(request, 1 if rows is None else rows, task.deadline), task):
+            if not batch.due:
+                loop.call_later(queue.rules.seconds, self._make_due, loop, batch)
+        self._waiting += 1
+
+    def _queue_for(
+        self, servable: Servable, names: tuple[str, str], request: Request, rows: int | None
+    ) -> Queue:
+        """The queue for a request by the rules of its signature, made where there is none."""
         found = self._rules_of(servable, request) if rows is not None else ALONE
         if found.adaptive and (rows or 0) >= found.rows:
             found = ALONE
         key: tuple[Hashable, ...] = (servable, request.signature_name, request.outputs)
         if found is not ALONE:
-            task.rows = rows or 0
-            key = (*key, *_inner_shapes(request, found))
+            key = (*key, _inner(request, found))
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues[key] = Queue(servable, *names, request.signature_name, found)
-        for batch in queue.add(request, task):
-            if not batch.due:
-                loop.call_later(found.seconds, self._make_due, loop, batch)
-        self._waiting += 1
+        return queue
 
     def _rules_of(self, servable: Servable, request: Request) -> Rules:
         known = self._rules.setdefault(servable, {})
@@ -182,7 +195,7 @@ class Batcher:
         while self._free > 0:
             key = next((key for key, queue in self._queues.items() if queue.ready()), None)
             if key is None:
-                return
+                break
             queue = self._queues.pop(key)
             batch = queue.waiting.popleft()
             entries = [entry for entry in batch.entries if not entry.task.future.done()]
@@ -192,6 +205,15 @@ class Batcher:
             if ended:  # It held up the loop: before the next one it does what else there is.
                 loop.call_soon(self._dispatch, loop)
                 return
+        self._time(loop)
+
+    def _time(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Watch the deadlines of the new requests that were not answered at once."""
+        untimed, self._untimed = self._untimed, []
+        for task in untimed:
+            if task.deadline is not None and not task.future.done():
+                left = max(0.0, task.deadline - self._clock())
+                task.timer = loop.call_later(left, self._expire, loop, task)
 
     def _start(self, loop: asyncio.AbstractEventLoop, run: _Run) -> bool:
         """Run a batch on the loop, or give it to a thread; whether it has ended."""
@@ -221,7 +243,7 @@ class Batcher:
 
     def _execute(self, run: _Run) -> Ran:
         rules = run.queue.rules
-        rows = sum(entry.rows for entry in run.entries)
+        rows = sum(entry.piece.rows for entry in run.entries)
         padding = (rules.padded(rows) or rows) - rows
         pieces = [entry.piece for entry in run.entries]
         try:
@@ -236,6 +258,7 @@ class Batcher:
         self._free += 1
         queue.running -= 1
         if not ran.joinable:
+            queue.rules = ALONE
             self._settle(run, ALONE)
         elif queue.rules.adaptive:
             rules = ADAPTIVE_LONG if ran.seconds > LONG_RUN_SECONDS else ADAPTIVE
@@ -286,13 +309,14 @@ def _runs_on_loop(run: _Run) -> bool:
 
 
 def _event(pool: str, run: _Run, ran: Ran) -> BatchEvent:
+    rows = tuple(entry.piece.rows for entry in run.entries)
     return BatchEvent(
         model=run.queue.model,
         pool=pool,
-        rows=sum(entry.rows for entry in run.entries),
+        rows=sum(rows),
         padding=ran.padding,
         inputs=len(run.entries[0].piece.request.inputs),
-        requests=tuple(entry.rows for entry in run.entries),
+        requests=rows,
         waited=tuple(run.started - entry.task.queued for entry in run.entries),
         seconds=ran.seconds,
         version=run.queue.version,
@@ -300,11 +324,11 @@ def _event(pool: str, run: _Run, ran: Ran) -> BatchEvent:
     )
 
 
-def _inner_shapes(request: Request, found: Rules) -> tuple[Hashable, ...]:
+def _inner(request: Request, found: Rules) -> tuple[Hashable, ...]:
     """What the inputs of requests in one batch have in common besides the signature."""
     if found.pads_inner:
         return tuple(array.ndim for array in request.inputs.values())
-    return tuple(array.shape[1:] for array in request.inputs.values())
+    return batches.shape(request)[1]
 
 
 def _rows_are_free(servable: Servable, request: Request) -> bool:

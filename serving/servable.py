@@ -39,6 +39,26 @@ class Request(NamedTuple):
     outputs: tuple[str, ...]
 
 
+class _Plain(NamedTuple):
+    """Requests that an earlier one was like: by which signature they run, and of what types."""
+
+    signature_name: str
+    dtypes: Mapping[str, np.dtype[Any]]
+    outputs: tuple[str, ...]
+
+    def request(self, inputs: Mapping[str, Array]) -> Request | None:
+        """A request of just these inputs, each of its type; None where it needs a closer look."""
+        if inputs.keys() != self.dtypes.keys():
+            return None
+        found = {}
+        for alias, dtype in self.dtypes.items():
+            array = inputs[alias]
+            if array.dtype != dtype:
+                return None
+            found[alias] = array
+        return Request(self.signature_name, found, self.outputs)
+
+
 class Servable:
     """One loaded version of a model. Thread-safe.
 
@@ -56,6 +76,7 @@ class Servable:
         }
         self._session = session
         self._calls: dict[tuple[str, tuple[str, ...]], Call] = {}
+        self._plain: dict[tuple[str, ...], _Plain] = {}
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._running = 0
@@ -77,13 +98,30 @@ class Servable:
         An empty name is `serving_default`, empty `outputs` are all. Inputs left out get the signature's
         defaults. StatusError: FAILED_PRECONDITION for an unknown signature, else INVALID_ARGUMENT.
         """
+        asked = (signature_name, *outputs)
+        plain = self._plain.get(asked)
+        request = plain.request(inputs) if plain is not None else None
+        if request is not None:
+            return request
         name = signature_name or DEFAULT_SIGNATURE
         signature = self.signatures.get(name)
         if signature is None:
             raise errors.unknown_signature(name)
         complete = _complete(signature, inputs)
         wanted = _wanted(signature, outputs)
-        return Request(name, _typed(signature, complete), wanted)
+        request = Request(name, _typed(signature, complete), wanted)
+        if plain is None and complete is inputs:
+            self._remember(asked, request)
+        return request
+
+    def _remember(self, asked: tuple[str, ...], request: Request) -> None:
+        dtypes = {alias: array.dtype for alias, array in request.inputs.items()}
+        if any(dtype.kind == "O" for dtype in dtypes.values()):
+            return
+        with self._lock:
+            if len(self._plain) >= self.MAX_CALLS:
+                self._plain.clear()
+            self._plain[asked] = _Plain(request.signature_name, dtypes, request.outputs)
 
     def execute(self, request: Request, timeout: float | None = None) -> dict[str, Array]:
         """Run a checked request; blocks for at most `timeout` seconds. StatusError by TensorFlow's code."""
