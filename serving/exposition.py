@@ -149,6 +149,11 @@ class Registry:
 
     def __init__(self) -> None:
         self._metrics: dict[str, Metric] = {}
+        self._before_reading: list[Callable[[], None]] = []
+
+    def before_reading(self, call: Callable[[], None]) -> None:
+        """Call this each time before the metrics are read."""
+        self._before_reading.append(call)
 
     def counter(self, name: str, labels: Sequence[str] = (), help_text: str = "") -> Values:
         """Add a counter."""
@@ -178,11 +183,13 @@ class Registry:
 
     def first_value(self, name: str) -> int:
         """The value of a counter's or gauge's first series; 0 for another name."""
+        self._prepare()
         metric = self._metrics.get(name)
         return int(metric.value()) if isinstance(metric, Values) else 0
 
     def page(self) -> bytes:
         """All metrics by name, each with a TYPE line, also one without series; ours with a HELP line, too."""
+        self._prepare()
         lines = []
         for name in sorted(self._metrics):
             metric = self._metrics[name]
@@ -191,6 +198,10 @@ class Registry:
             lines.append(f"# TYPE {name} {metric.kind}")
             lines.extend(metric.lines())
         return "".join(f"{line}\n" for line in lines).encode(errors="replace")
+
+    def _prepare(self) -> None:
+        for call in self._before_reading:
+            call()
 
     def _add(self, metric: Values) -> Values:
         self._metrics[metric.name] = metric

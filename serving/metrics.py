@@ -6,6 +6,7 @@ queues; ours (`own_metrics`) have them.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -29,6 +30,9 @@ QUEUEING_BOUNDS = tuple(100 * 1.2**power for power in range(52))
 # model's, of so many characters at most; further ones are counted together.
 MADE_UP_NAMES = 100
 LONGEST_MADE_UP_NAME = 128
+# So many requests are counted at once: to count each as it is answered takes several times as long, as the
+# processor has the code and the numbers to fetch each time.
+COUNTED_TOGETHER = 64
 COUNTED_BY_GRPC = frozenset(("Predict", "Classify", "Regress"))
 
 
@@ -66,6 +70,10 @@ class Metrics:
         self._names = ModelNames()
         self._paths: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
+        # What is yet to be counted: by the next page that is read, or when it is many.
+        self._told: deque[Answered] = deque()
+        self._runs_told: deque[tuple[str, str, float]] = deque()
+        registry.before_reading(self.count_told)
         latency = LATENCY_BOUNDS
         self._count = registry.counter(f"{PREFIX}request_count", ("model_name", "status"))
         self._latency = registry.histogram(
@@ -103,6 +111,28 @@ class Metrics:
 
     def answered(self, request: Answered) -> None:
         """A request was answered. TensorFlow Serving does not count all kinds over gRPC."""
+        self._told.append(request)
+        if len(self._told) >= COUNTED_TOGETHER:
+            self.count_told()
+
+    def ran(self, model: str, api: str, seconds: float) -> None:
+        """A model ran for a request; MultiInference's runs are not among TensorFlow Serving's."""
+        if api != "MultiInference":
+            self._runs_told.append((model, api, seconds))
+
+    def count_told(self) -> None:
+        """Count what was told of requests and is not counted yet; on any thread."""
+        with self._lock:
+            self._count_told()
+
+    def _count_told(self) -> None:
+        while self._told:
+            self._count_answered(self._told.popleft())
+        while self._runs_told:
+            model, api, seconds = self._runs_told.popleft()
+            self._runtime.observe(seconds * MICROSECONDS, self._names.shown(model), api, "TF1")
+
+    def _count_answered(self, request: Answered) -> None:
         self._own.answered(request)
         if request.transport == "grpc" and request.api not in COUNTED_BY_GRPC:
             return
@@ -111,11 +141,6 @@ class Metrics:
         if request.code == Code.OK:
             microseconds = (request.ended - request.started) * MICROSECONDS
             self._latency.observe(microseconds, name, request.api, request.transport.upper())
-
-    def ran(self, model: str, api: str, seconds: float) -> None:
-        """A model ran for a request; MultiInference's runs are not among TensorFlow Serving's."""
-        if api != "MultiInference":
-            self._runtime.observe(seconds * MICROSECONDS, self._names.shown(model), api, "TF1")
 
     def examples_counted(self, model: str, examples: int) -> None:
         """A MultiInference request had this many examples."""
@@ -144,6 +169,8 @@ class Metrics:
     def state_changed(self, name: str, version: int, state: State) -> None:
         """A version has come to a state."""
         with self._lock:
+            # A version's series may go: what was told of it goes with them.
+            self._count_told()
             self._names.add(name)
             gone = self._own.state_changed(name, version, state)
             path = self._paths.pop(gone, None) if gone else None
