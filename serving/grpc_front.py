@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import grpc
@@ -48,12 +48,15 @@ _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 @dataclass(slots=True)
 class Received:
-    """A request's message, when it must be answered (a time of `time.monotonic`, or None), and its call."""
+    """A request's message, when it must be answered (a time of `time.monotonic`, or None), and its call.
+
+    There is no call before the message has told whom it asks.
+    """
 
     deadline: float | None
     context: Any
     body: bytes = b""
-    call: Call = field(default_factory=lambda: Call(ModelSpec("")))
+    call: Call | None = None
 
     def caller(self) -> Caller:
         """Where it came from."""
@@ -68,8 +71,8 @@ class Received:
 
     def called(self, spec: ModelSpec) -> Call:
         """The call that the message makes."""
-        self.call = Call(spec, self.deadline, transport="grpc")
-        return self.call
+        self.call = call = Call(spec, self.deadline, transport="grpc")
+        return call
 
 
 Answer = Callable[[Received], Awaitable[bytes]]
@@ -149,7 +152,8 @@ class GrpcFront:
             failure = StatusError(code, f"{type(error).__name__} in the server; see its log")
             raise failure from error
         finally:
-            answered = Answered("grpc", api, received.call, started, time.monotonic(), code, failure)
+            call = received.call or Call(ModelSpec(""))
+            answered = Answered("grpc", api, call, started, time.monotonic(), code, failure)
             self._metrics.answered(answered)
             for watch in self._watchers:
                 watch(answered, received.caller())

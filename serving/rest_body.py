@@ -17,6 +17,8 @@ from wire.errors import Code, StatusError
 COMPRESSED_FROM = 1024
 # Work on a body from this size on leaves the event loop alone.
 OFF_LOOP_FROM = 64 * 1024
+# An answer of fewer bytes, and its header, never waits for a client that has read all earlier ones.
+UNREAD_AT_ONCE = 16 * 1024
 # A body, or the reading of an answer, must go on at such a rate once its patience is used up.
 LEAST_BYTES_PER_SECOND = 1024
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
@@ -45,11 +47,14 @@ async def read(request: web.BaseRequest, limits: BodyLimits, admitted: Admitted)
     StatusError, INVALID_ARGUMENT: it does not inflate, or to more bytes than may be; UNAVAILABLE: there is no
     room for it now. BodyError: it is too large, or too slow.
     """
+    gzipped = "gzip" in request.headers.get("Content-Encoding", "")
+    if request.content.is_eof() and not gzipped:
+        return _arrived(request, limits.most, admitted)
     _refuse_by_length(request, limits.most, admitted)
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
-    if "gzip" not in request.headers.get("Content-Encoding", ""):
+    if not gzipped:
         return await _received(request, limits, admitted, _too_large_body(limits.most), limits.most)
     too_large, most = _too_large(limits.most_inflated), min(limits.most, limits.most_inflated)
     compressed = await _received(request, limits, admitted, too_large, most)
@@ -87,13 +92,16 @@ async def compressed(body: bytes, headers: Mapping[str, str]) -> bytes | None:
 async def send(response: web.Response, request: web.BaseRequest, patience: Patience) -> None:
     """Write an answer to its end; a client that does not read on for so long is hung up on."""
     size = len(response.body) if isinstance(response.body, bytes) else 0
-    if size < OFF_LOOP_FROM:
+    if size >= OFF_LOOP_FROM:
+        await _send_on(response, request, size, patience.seconds)
+    elif size < UNREAD_AT_ONCE and not _unread(request):
+        # The connection takes it at once, whether or not the client reads it.
+        await _write(response, request)
+    else:
         try:
             await patience.wait(_write(response, request))
         except TimeoutError:
             _hang_up(request)
-        return
-    await _send_on(response, request, size, patience.seconds)
 
 
 async def _send_on(response: web.Response, request: web.BaseRequest, size: int, patience: float) -> None:
@@ -137,15 +145,18 @@ def _refuse_by_length(request: web.BaseRequest, most: int, admitted: Admitted) -
     admitted.check(length)
 
 
+def _arrived(request: web.BaseRequest, most: int, admitted: Admitted) -> bytes:
+    """A body that is here already, as most short ones are once their header has been read."""
+    body = request.content.read_nowait()
+    if len(body) > most:
+        raise _too_large_body(most)
+    admitted.hold(len(body))
+    return body
+
+
 async def _received(
     request: web.BaseRequest, limits: BodyLimits, admitted: Admitted, too_large: StatusError, most: int
 ) -> bytes:
-    if request.content.is_eof():
-        body = request.content.read_nowait()
-        if len(body) > most:
-            raise too_large
-        admitted.hold(len(body))
-        return body
     began = asyncio.get_running_loop().time()
     chunks, size = [], 0
     try:

@@ -34,6 +34,7 @@ READINESS_PATH = "/readyz"
 VERSION_HEADER = "X-Kedge-Model-Version"
 SERVER_NAME = "kedge"
 JSON = "application/json"
+NO_HEADERS: Mapping[str, str] = {}
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
@@ -44,6 +45,8 @@ REFUSALS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": CHALLENGE},
     503: {"Retry-After": "1"},
 }
+# From so many bytes on, of text or of tensors, one is made of the other in a thread.
+CONVERTED_OFF_LOOP_FROM = 256 * 1024
 # Who goes on sending what is not taken.
 HUNG_UP_ON = (408, 413)
 NOT_FOUND_PAGE = b"<HTML><HEAD><TITLE>404 Not Found</TITLE></HEAD><BODY><H1>Not Found</H1></BODY></HTML>\n"
@@ -67,12 +70,15 @@ class RestOptions:
 
 @dataclass(slots=True)
 class Exchange:
-    """A request for the API and what becomes of it; `api` is "" but for the three kinds of inference."""
+    """A request for the API and what becomes of it; `api` is "" but for the three kinds of inference.
+
+    There is no call before the URL has told whom it asks.
+    """
 
     request: web.BaseRequest
     started: float
     api: str = ""
-    call: Call = field(default_factory=lambda: Call(ModelSpec("")))
+    call: Call | None = None
     code: Code = Code.CANCELLED
     error: StatusError | None = None
     admitted: Admitted | None = None
@@ -80,18 +86,15 @@ class Exchange:
 
 @dataclass(eq=False, slots=True)
 class Instances:
-    """Reads the tensors of a predict request, and remembers in which form they came."""
+    """Reads the tensors of a predict request, and remembers in which form they came.
+
+    The body is one of `numbers`, or else the `document`.
+    """
 
     body: bytes
     numbers: Numbers | None
     document: Mapping[str, Any] | None
     form: json_tensors.RequestForm = json_tensors.RequestForm.ROW
-
-    @classmethod
-    async def of(cls, body: bytes) -> "Instances":
-        """Those of a body; StatusError where it is no JSON object."""
-        numbers = await _off_loop(len(body), rest_numbers.read, body)
-        return cls(body, numbers, None if numbers is not None else await _document(body))
 
     @property
     def signature_name(self) -> str:
@@ -180,7 +183,7 @@ class RestFront:
 
     def _answered(self, exchange: Exchange) -> None:
         """Tell of a request whose answer has been made."""
-        request, call, now = exchange.request, exchange.call, time.monotonic()
+        request, call, now = exchange.request, exchange.call or Call(ModelSpec("")), time.monotonic()
         answered = Answered("rest", exchange.api, call, exchange.started, now, exchange.code, exchange.error)
         self._metrics.answered(answered)
         for watch in self._watchers:
@@ -207,13 +210,14 @@ class RestFront:
             return json_tensors.error_body(f"{type(error).__name__} in the server; see its log")
 
     async def _predict(self, exchange: Exchange) -> bytes:
-        instances = await Instances.of(await self._body(exchange))
+        instances = await _instances(await self._body(exchange))
         call = self._call(exchange, instances.signature_name)
         outputs = await self._inference.predict(
             call, instances.read, unknown=errors.unknown_signature_in_rest
         )
-        size = sum(array.nbytes for array in outputs.values())
-        return await _off_loop(size, json_tensors.predict_answer, outputs, instances.form)
+        if sum(array.nbytes for array in outputs.values()) < CONVERTED_OFF_LOOP_FROM:
+            return json_tensors.predict_answer(outputs, instances.form)
+        return await asyncio.to_thread(json_tensors.predict_answer, outputs, instances.form)
 
     async def _classify(self, exchange: Exchange) -> bytes:
         result = await self._inference.classify(*await self._examples(exchange))
@@ -230,12 +234,13 @@ class RestFront:
         return call, examples.with_context()
 
     async def _status(self, exchange: Exchange) -> bytes:
-        statuses = self._inference.status(exchange.call.spec)
+        statuses = self._inference.status(_called(exchange).spec)
         return json_tensors.status_json(grpc_codec.status_response(statuses))
 
     async def _metadata(self, exchange: Exchange) -> bytes:
-        signatures = self._inference.metadata(exchange.call, (METADATA_FIELD,))
-        return json_tensors.metadata_json(grpc_codec.metadata_response(exchange.call, signatures))
+        call = _called(exchange)
+        signatures = self._inference.metadata(call, (METADATA_FIELD,))
+        return json_tensors.metadata_json(grpc_codec.metadata_response(call, signatures))
 
     async def _list(self, exchange: Exchange) -> bytes:
         """Every model with its labels and the states of its versions, in the form of its status."""
@@ -259,18 +264,23 @@ class RestFront:
 
     def _call(self, exchange: Exchange, signature_name: str) -> Call:
         """The call of a request whose body has been read: its time begins now."""
-        spec, timeout = exchange.call.spec, self._options.timeout
-        named = ModelSpec(spec.name, spec.version, spec.label, signature_name)
-        exchange.call = Call(named, None if timeout is None else time.monotonic() + timeout, transport="rest")
-        return exchange.call
+        call = _called(exchange)
+        spec = call.spec
+        call.spec = ModelSpec(spec.name, spec.version, spec.label, signature_name)
+        if self._options.timeout is not None:
+            call.deadline = time.monotonic() + self._options.timeout
+        return call
 
     async def _json(self, exchange: Exchange, body: bytes) -> web.Response:
-        headers = self._cors()
-        error = exchange.error
-        status = error.http_status if isinstance(error, rest_body.BodyError) else http_status(exchange.code)
-        headers |= REFUSALS.get(status, {})
-        if exchange.call.version is not None:
-            headers[VERSION_HEADER] = str(exchange.call.version)
+        headers, error, call = self._cors(), exchange.error, exchange.call
+        status = 200
+        if exchange.code != Code.OK:
+            status = http_status(exchange.code)
+            if isinstance(error, rest_body.BodyError):
+                status = error.http_status
+            headers |= REFUSALS.get(status, {})
+        if call is not None and call.version is not None:
+            headers[VERSION_HEADER] = str(call.version)
         compressed = await rest_body.compressed(body, exchange.request.headers)
         if compressed is not None:
             headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
@@ -315,12 +325,25 @@ class RestFront:
 
 
 def _response(
-    status: int, body: bytes, content_type: str | None, headers: Mapping[str, str] | None = None
+    status: int, body: bytes, content_type: str | None, headers: Mapping[str, str] = NO_HEADERS
 ) -> web.Response:
-    given = {"Server": SERVER_NAME, **(headers or {})}
+    given = {"Server": SERVER_NAME, **headers}
     if content_type is not None:
         given["Content-Type"] = content_type
     return web.Response(status=status, body=body, headers=given)
+
+
+def _called(exchange: Exchange) -> Call:
+    if exchange.call is None:
+        raise AssertionError("an action is taken once the URL has been read only")
+    return exchange.call
+
+
+async def _instances(body: bytes) -> Instances:
+    """Those of a body; StatusError where it is no JSON object."""
+    short = len(body) < CONVERTED_OFF_LOOP_FROM
+    numbers = rest_numbers.read(body) if short else await asyncio.to_thread(rest_numbers.read, body)
+    return Instances(body, numbers, None if numbers is not None else await _document(body))
 
 
 async def _document(body: bytes) -> Mapping[str, Any]:
@@ -333,6 +356,6 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 async def _off_loop(size: int, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """Call a function that works on a body of `size` bytes, in a thread where it would hold up the loop."""
-    if size < rest_body.OFF_LOOP_FROM * 4:
+    if size < CONVERTED_OFF_LOOP_FROM:
         return function(*arguments, **named)
     return await asyncio.to_thread(function, *arguments, **named)

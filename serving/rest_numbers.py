@@ -49,27 +49,30 @@ def _numbers(document: simdjson.Object, body: bytes) -> Numbers | None:
     values = document[found[0]]
     if not isinstance(values, simdjson.Array):
         return None
-    shape = _shape(values, body.count(b"["))
+    shape = _shape(values, body)
     if shape is None:
         return None
     array = np.frombuffer(values.as_buffer(of_type="d"), np.float64).reshape(shape)
     return Numbers(signature_name, array, FORMS[found[0]])
 
 
-def _shape(values: simdjson.Array, lists: int) -> tuple[int, ...] | None:
+def _shape(values: simdjson.Array, body: bytes) -> tuple[int, ...] | None:
     """The shape of a list that has no deeper lists than its own elements, where it is regular and not empty.
 
-    `lists` is how many begin in the body: that none is deeper is told by their number, as the buffer of a
-    nested list is flat.
+    That none is deeper is told by how many begin in the body, as the buffer of a nested list is flat.
     """
     size = len(values)
     if not size:
         return None
     first: object = values[0]
     if not isinstance(first, simdjson.Array):
-        return (size,) if lists == 1 else None
+        return (size,) if body.find(b"[") == body.rfind(b"[") else None
     inner = len(first)
-    if not inner or lists != size + 1:
+    if size == 1:
+        # Two lists begin: the second is the last. To find them is faster than to count them.
+        second = body.find(b"[", body.find(b"[") + 1)
+        return (1, inner) if inner and second == body.rfind(b"[") else None
+    if not inner or body.count(b"[") != size + 1:
         return None
     regular = all(isinstance(row, simdjson.Array) and len(row) == inner for row in values)
     return (size, inner) if regular else None

@@ -88,19 +88,23 @@ def encode(array: Array, *, as_content: bool) -> tuple[bytes, bytes]:
     In two parts: all but the elements, which is the same for all arrays of a type and shape, and the
     elements. StatusError as `fill`.
     """
-    dtype = dtypes.of_numpy(array.dtype)
-    number = _CONTENT_FIELD if as_content else _RAW_FIELDS.get(dtype.field)
-    if dtype.number == dtypes.STRING or not array.size or number is None:
+    head = _head(array.dtype, array.shape, as_content)
+    if head is None:
         proto = messages.TensorProto()
         fill(proto, array, as_content=as_content)
         return b"", proto.SerializeToString()
-    return _head(dtype.number, array.shape, number, array.nbytes), _little_endian(array).tobytes()
+    return head, array.tobytes()
 
 
 @functools.lru_cache(maxsize=1024)
-def _head(dtype: int, shape: tuple[int, ...], number: int, size: int) -> bytes:
-    """A TensorProto of a data type and a shape in wire format, up to `size` bytes in a field."""
-    proto = messages.TensorProto(dtype=dtype)
+def _head(dtype: np.dtype[Any], shape: tuple[int, ...], as_content: bool) -> bytes | None:
+    """A TensorProto in wire format up to its elements, None where they are not sent as they are in memory."""
+    found = dtypes.of_numpy(dtype)
+    number = _CONTENT_FIELD if as_content else _RAW_FIELDS.get(found.field)
+    size = math.prod(shape) * dtype.itemsize
+    if found.number == dtypes.STRING or not size or number is None or dtype != dtype.newbyteorder("<"):
+        return None
+    proto = messages.TensorProto(dtype=found.number)
     proto.tensor_shape.SetInParent()
     for each in shape:
         proto.tensor_shape.dim.add(size=each)
