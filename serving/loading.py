@@ -58,21 +58,25 @@ def retry_policy(options: ServerOptions) -> RetryPolicy:
     return RetryPolicy(options.max_num_load_retries, None if micros is None else micros / 1e6)
 
 
-def loader(options: ServerOptions, observer: WarmupObserver | None = None) -> Loader:
-    """The loader that the options describe: session, tags, per-model batching, warm-up.
-
-    StatusError: --tensorflow_session_config_file cannot be read.
-    """
+def session_config(options: ServerOptions) -> Any:
+    """The ConfigProto of the models' sessions; StatusError: --tensorflow_session_config_file is not valid."""
     config_text = ""
     if options.tensorflow_session_config_file:
         config_text = _text(Path(options.tensorflow_session_config_file))
     both = options.tensorflow_session_parallelism
-    config = session.session_config(
+    return session.session_config(
         text=config_text,
         intra_op=options.tensorflow_intra_op_parallelism or both,
         inter_op=options.tensorflow_inter_op_parallelism or both,
     )
-    return functools.partial(_load, options, config, observer)
+
+
+def loader(options: ServerOptions, observer: WarmupObserver | None = None) -> Loader:
+    """The loader that the options describe: session, tags, per-model batching, warm-up.
+
+    StatusError as `session_config`.
+    """
+    return functools.partial(_load, options, session_config(options), observer)
 
 
 def _load(options: ServerOptions, config: Any, observer: WarmupObserver | None, path: Path) -> Servable:

@@ -4,6 +4,7 @@ It is started by a supervisor, with which it talks over the descriptor, and ends
 """
 
 import asyncio
+import functools
 import os
 import signal
 import socket
@@ -34,10 +35,14 @@ class Worker:
 
     def run(self, options: ServerOptions) -> int:
         """Serve until told to stop; the exit code. Why it cannot start is told the supervisor."""
-        from serving import process
+        from serving import loading
+        from serving.quiet import wake_tensorflow
 
         self._channel.start()
         try:
+            wake_tensorflow(functools.partial(loading.session_config, options))
+            from serving import process
+
             process.run(options, self._make, lambda _server, _options: self._opened.set_result(None))
         except Exception as error:
             code = USAGE if isinstance(error, StatusError) else getattr(error, "exit_code", None)
@@ -93,12 +98,9 @@ def _stop_alone() -> None:
 
 def main() -> None:
     """Run the process."""
-    from serving.quiet import wake_tensorflow
-
     descriptor, *flags = sys.argv[1:]
     options = parse(flags)
     connection = socket.socket(fileno=int(descriptor))
-    wake_tensorflow()
     sys.exit(Worker(connection).run(options))
 
 
