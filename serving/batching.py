@@ -202,9 +202,12 @@ class Batcher:
             ended = bool(entries) and self._start(loop, _Run(key, queue, entries, self._clock()))
             if queue.waiting or queue.running:
                 self._queues[key] = queue
-            if ended:  # It held up the loop: before the next one it does what else there is.
-                loop.call_soon(self._dispatch, loop)
-                return
+            if ended:
+                # It held up the loop: before the next batch the loop does what else there is, and reads the
+                # requests that came meanwhile.
+                if self._waiting:
+                    self._gathering.go_on(loop)
+                break
         self._time(loop)
 
     def _time(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -32,6 +32,10 @@ class Gathering:
     def add(self, loop: asyncio.AbstractEventLoop) -> None:
         """A request has come."""
         self._came += 1
+        self.go_on(loop)
+
+    def go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Gather those that are on their way to the ones that are here."""
         if not self._going_on:
             self._going_on = True
             loop.call_soon(self._go_round, loop, self._clock() + GATHERING_SECONDS, self._came)
@@ -44,6 +48,7 @@ class Gathering:
                 time.sleep(PATIENT_SECONDS)
             loop.call_soon(self._go_round, loop, until, self._came, quiet)
             return
-        self._expected = max(self._came, self._expected // 2)
+        if self._came:
+            self._expected = max(self._came, self._expected // 2)
         self._came, self._going_on = 0, False
         self._gathered(loop)

@@ -175,6 +175,22 @@ async def test_event_loop_goes_on_between_the_runs_on_it(adaptive, half_plus_two
     assert {1, 2} <= set(rounds)
 
 
+async def test_requests_that_come_just_after_a_run_on_the_event_loop_join_who_waits(
+    adaptive, half_plus_two_servable
+):
+    gate = Gate(half_plus_two_servable, is_open=True, seconds=0.0)
+
+    def ask(size):
+        return adaptive.run(gate, "", {"x": np.ones((1, size), np.float32)})
+
+    ran, waits = asyncio.create_task(ask(1)), asyncio.create_task(ask(2))
+    await ran
+    await asyncio.sleep(0)
+    await asyncio.gather(waits, ask(2), ask(2))
+
+    assert gate.runs == [[1], [3]]
+
+
 async def test_a_run_on_the_event_loop_that_fails_is_told(adaptive, half_plus_two_servable, caplog):
     gate = Gate(half_plus_two_servable, is_open=True, seconds=0.0)
     gate._open = None  # not to be let through
