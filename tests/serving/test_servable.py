@@ -100,6 +100,24 @@ def test_run_refuses_what_the_signature_has_not(two_in_two_out, signature, input
     assert (error.code, error.message) == expected
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"b": np.array([3.0])}, "double"),
+        ({"c": np.array([3])}, "input size does not match"),
+    ],
+)
+def test_check_after_requests_like_it_looks_as_closely_as_before(two_in_two_out, changes, expected):
+    right = {"a": np.ones((1, 2), np.float32), "b": np.array([3])}
+    before = refusal(two_in_two_out, "", {**right, **changes})
+    for _ in range(2):
+        assert two_in_two_out.run("", right)["count"].tolist() == [4]
+
+    after = refusal(two_in_two_out, "", {**right, **changes})
+    assert (after.code, after.message) == (before.code, before.message)
+    assert expected in after.message
+
+
 def test_run_wrong_filter_and_dtype_tells_the_filter(two_in_two_out):
     """The inputs' names and the output filter are looked at before the types."""
     error = refusal(two_in_two_out, "", {"a": A, "b": B.astype(np.float32)}, ["z"])
