@@ -35,7 +35,7 @@ VERSION_HEADER = "X-Kedge-Model-Version"
 SERVER_NAME = "kedge"
 JSON = "application/json"
 NO_HEADERS: Mapping[str, str] = {}
-CORS = {
+CORS: Mapping[str, str] = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
     "Access-Control-Allow-Headers": "Content-Type",
@@ -272,7 +272,7 @@ class RestFront:
         return call
 
     async def _json(self, exchange: Exchange, body: bytes) -> web.Response:
-        headers, error, call = self._cors(), exchange.error, exchange.call
+        headers, error, call = dict(self._cors()), exchange.error, exchange.call
         status = 200
         if exchange.code != Code.OK:
             status = http_status(exchange.code)
@@ -289,14 +289,12 @@ class RestFront:
             response.force_close()
         return response
 
-    def _cors(self) -> dict[str, str]:
+    def _cors(self) -> Mapping[str, str]:
         if not self._options.cors:
-            return {}
-        return (
-            CORS | {"Access-Control-Allow-Headers": "Content-Type, Authorization"}
-            if self._options.tokens
-            else CORS
-        )
+            return NO_HEADERS
+        if self._options.tokens is None:
+            return CORS
+        return {**CORS, "Access-Control-Allow-Headers": "Content-Type, Authorization"}
 
     def _preflight(self, exchange: Exchange) -> web.Response:
         origin = exchange.request.headers.get("Origin", "")

@@ -214,12 +214,14 @@ async def test_preflight_has_no_body_and_no_type(endpoint: Endpoint, origin: str
 async def test_cors_headers_with_the_flag_are_on_every_answer(tmp_path: Path) -> None:
     saved_models.half_plus_two(tmp_path / "1")
     async with serving(f"--model_base_path={tmp_path}", "--rest_api_enable_cors_support") as cors:
+        await cors.rest("POST", "/v1/models/default:predict", b'{"instances": [1]}')
         answers = [
             await cors.rest("OPTIONS", HALF, Origin="http://page"),
             await cors.rest("GET", "/v1/models/default"),
             await cors.rest("GET", "/v1/models/nope"),
         ]
     assert [answer.headers["Access-Control-Allow-Origin"] for answer in answers] == ["*"] * 3
+    assert ["X-Kedge-Model-Version" in answer.headers for answer in answers] == [False] * 3
     assert answers[0].headers["Access-Control-Allow-Methods"] == "POST, GET"
     assert answers[0].headers["Access-Control-Allow-Headers"] == "Content-Type"
 
