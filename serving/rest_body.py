@@ -48,10 +48,11 @@ async def read(request: web.BaseRequest, limits: BodyLimits, admitted: Admitted)
     room for it now. BodyError: it is too large, or too slow.
     """
     gzipped = "gzip" in request.headers.get("Content-Encoding", "")
-    if request.content.is_eof() and not gzipped:
+    asks_first = request.headers.get("Expect", "").lower() == "100-continue"
+    if request.content.is_eof() and not gzipped and not asks_first:
         return _arrived(request, limits.most, admitted)
     _refuse_by_length(request, limits.most, admitted)
-    if request.headers.get("Expect", "").lower() == "100-continue":
+    if asks_first:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
     if not gzipped:
