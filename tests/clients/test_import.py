@@ -65,14 +65,21 @@ with connect({stub.url!r}) as client:
     assert loaded <= BASE | allowed
 
 
-def test_import_takes_less_than_a_third_of_a_second() -> None:
-    """In processor time, the best of three, so that a busy machine does not count."""
-    program = "import time; t = time.process_time(); import clients; print(time.process_time() - t)"
-    seconds = [
+def test_import_takes_little_longer_than_that_of_numpy() -> None:
+    """In processor time and beside numpy's in the same process, so that a slow machine does not count."""
+    program = """
+import time
+began = time.process_time()
+import numpy
+numpy_ended = time.process_time()
+import clients
+print((time.process_time() - began) / (numpy_ended - began))
+"""
+    ratios = [
         float(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
         for _ in range(3)
     ]
-    assert min(seconds) < 0.3
+    assert min(ratios) < 2.5
 
 
 def test_what_a_client_needs_is_below_120_megabytes() -> None:
