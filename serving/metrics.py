@@ -112,7 +112,8 @@ class Metrics:
     def answered(self, request: Answered) -> None:
         """A request was answered. TensorFlow Serving does not count all kinds over gRPC."""
         self._told.append(request)
-        if len(self._told) >= COUNTED_TOGETHER:
+        # An error's traceback holds the request's body: it is not kept.
+        if request.error is not None or len(self._told) >= COUNTED_TOGETHER:
             self.count_told()
 
     def ran(self, model: str, api: str, seconds: float) -> None:

@@ -1,6 +1,8 @@
 """The metrics page, whole, from registries of the tests' own."""
 
 import dataclasses
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,6 +118,23 @@ def test_successful_request_is_counted_with_its_latency(registry: Registry, metr
     assert _lines(registry, ":tensorflow:serving:request_count") == [
         ':tensorflow:serving:request_count{model_name="m",status="OK"} 1'
     ]
+
+
+def test_failed_request_is_not_kept_with_its_body(metrics: Metrics) -> None:
+    """Its error's traceback leads to the body, which may have gigabytes."""
+
+    def fail() -> StatusError:
+        try:
+            raise StatusError(Code.INTERNAL, "no")
+        except StatusError as error:
+            return error
+
+    error = fail()
+    kept = weakref.ref(error)
+    metrics.answered(_answered("rest", "predict", Code.INTERNAL, FOUND, error))
+    del error
+    gc.collect()
+    assert kept() is None
 
 
 def test_failed_request_is_counted_without_tensorflow_servings_latency(
