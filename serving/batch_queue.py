@@ -30,6 +30,10 @@ class Task:
     timer: asyncio.TimerHandle | None = None
     outcomes: list[Outputs | None] | None = None
 
+    def overdue(self, now: float) -> bool:
+        """Whether its deadline has come before any of it has run."""
+        return self.deadline is not None and self.deadline <= now and not self.started
+
     def fail(self, error: StatusError) -> None:
         """End with an error, unless it has ended."""
         if not self.future.done():

@@ -121,7 +121,8 @@ class Batcher:
         timing.queued = now
         task = Task(loop.create_future(), deadline, now, timing)
         self._enqueue(loop, servable, (model, version), request, task)
-        self._untimed.append(task)
+        if deadline is not None:
+            self._untimed.append(task)
         if self._free > 0:
             self._gathering.add(loop)
         else:
@@ -155,22 +156,29 @@ class Batcher:
         rows, inner = batches.shape(request)
         queue = self._queues.get((servable, request.signature_name, request.outputs, inner))
         if queue is None or not queue.takes(rows):
-            queue = self._queue_for(servable, names, request, rows)
+            queue = self._queue_for(servable, names, request, rows, inner)
         for batch in queue.add(Piece(request, 1 if rows is None else rows, task.deadline), task):
             if not batch.due:
                 loop.call_later(queue.rules.seconds, self._make_due, loop, batch)
         self._waiting += 1
 
     def _queue_for(
-        self, servable: Servable, names: tuple[str, str], request: Request, rows: int | None
+        self,
+        servable: Servable,
+        names: tuple[str, str],
+        request: Request,
+        rows: int | None,
+        inner: tuple[Hashable, ...],
     ) -> Queue:
         """The queue for a request by the rules of its signature, made where there is none."""
         found = self._rules_of(servable, request) if rows is not None else ALONE
         if found.adaptive and (rows or 0) >= found.rows:
             found = ALONE
         key: tuple[Hashable, ...] = (servable, request.signature_name, request.outputs)
+        if found.pads_inner:
+            inner = tuple(array.ndim for array in request.inputs.values())
         if found is not ALONE:
-            key = (*key, _inner(request, found))
+            key = (*key, inner)
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues[key] = Queue(servable, *names, request.signature_name, found)
@@ -197,9 +205,12 @@ class Batcher:
             if key is None:
                 break
             queue = self._queues.pop(key)
-            batch = queue.waiting.popleft()
+            now, batch = self._clock(), queue.waiting.popleft()
+            for entry in batch.entries:
+                if entry.task.overdue(now):
+                    entry.task.fail(self._expired())
             entries = [entry for entry in batch.entries if not entry.task.future.done()]
-            ended = bool(entries) and self._start(loop, _Run(key, queue, entries, self._clock()))
+            ended = bool(entries) and self._start(loop, _Run(key, queue, entries, now))
             if queue.waiting or queue.running:
                 self._queues[key] = queue
             if ended:
@@ -325,13 +336,6 @@ def _event(pool: str, run: _Run, ran: Ran) -> BatchEvent:
         version=run.queue.version,
         signature=run.queue.signature,
     )
-
-
-def _inner(request: Request, found: Rules) -> tuple[Hashable, ...]:
-    """What the inputs of requests in one batch have in common besides the signature."""
-    if found.pads_inner:
-        return tuple(array.ndim for array in request.inputs.values())
-    return batches.shape(request)[1]
 
 
 def _rows_are_free(servable: Servable, request: Request) -> bool:

@@ -334,6 +334,18 @@ async def test_deadline_that_passes_in_the_queue_is_not_run(
     assert gate.runs == [[1], [1]]
 
 
+@pytest.mark.parametrize("seconds", [0.0, None])
+async def test_deadline_that_passes_while_a_batch_gathers_is_not_run(half_plus_two_servable, seconds):
+    clock = iter([0.0])
+    batcher = Batcher(clock=lambda: next(clock, 2.0))
+    gate = Gate(half_plus_two_servable, is_open=True, seconds=seconds)
+
+    with pytest.raises(StatusError) as caught:
+        await batcher.run(gate, "", floats(1), deadline=1.0)
+    assert (caught.value.code, gate.runs) == (Code.DEADLINE_EXCEEDED, [])
+    batcher.close()
+
+
 async def test_deadline_already_passed_is_refused(adaptive, half_plus_two_servable):
     with pytest.raises(StatusError) as caught:
         await adaptive.run(half_plus_two_servable, "", floats(1), deadline=time.monotonic() - 1)
