@@ -91,10 +91,9 @@ def _run(options: ServerOptions) -> None:
 
 
 def _run_alone(options: ServerOptions) -> None:
-    from serving import loading
     from serving.quiet import wake_tensorflow
 
-    wake_tensorflow(functools.partial(loading.session_config, options))
+    wake_tensorflow(options)
     from serving import process
 
     process.run(options)

@@ -2,18 +2,19 @@
 
 import os
 import tempfile
-from collections.abc import Callable
-from typing import Any
 
+from serving import loading
+from serving.options import ServerOptions
 from serving.session import tensorflow
 from wire.errors import StatusError
 
 
-def wake_tensorflow(session_config: Callable[[], Any]) -> None:
+def wake_tensorflow(options: ServerOptions) -> None:
     """Import TensorFlow and have it set itself up; what it says meanwhile is seen only if that fails.
 
     The first session is made here, as its ConfigProto decides how many threads the operations of all later
-    ones have. StatusError: as `session_config` raises it.
+    ones have. StatusError: as `loading.session_config`.
+
     TF_CPP_MIN_LOG_LEVEL does not reach what is logged before its logging is set up, so the descriptor of
     standard error is turned aside for that time. gRPC's C parts are told to say nothing.
     """
@@ -23,7 +24,7 @@ def wake_tensorflow(session_config: Callable[[], Any]) -> None:
         os.dup2(aside.fileno(), 2)
         try:
             tf = tensorflow()
-            tf.compat.v1.Session(graph=tf.Graph(), config=session_config()).close()
+            tf.compat.v1.Session(graph=tf.Graph(), config=loading.session_config(options)).close()
         except StatusError:
             raise
         except Exception:

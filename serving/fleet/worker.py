@@ -4,7 +4,6 @@ It is started by a supervisor, with which it talks over the descriptor, and ends
 """
 
 import asyncio
-import functools
 import os
 import signal
 import socket
@@ -35,12 +34,11 @@ class Worker:
 
     def run(self, options: ServerOptions) -> int:
         """Serve until told to stop; the exit code. Why it cannot start is told the supervisor."""
-        from serving import loading
         from serving.quiet import wake_tensorflow
 
         self._channel.start()
         try:
-            wake_tensorflow(functools.partial(loading.session_config, options))
+            wake_tensorflow(options)
             from serving import process
 
             process.run(options, self._make, lambda _server, _options: self._opened.set_result(None))

@@ -9,12 +9,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Wakes TensorFlow as a server with this option does; prints the threads that it has made.
 WAKES = """
-import functools, os, sys
-from serving import loading, quiet
+import os, sys
+from serving import quiet
 from serving.options import parse
 
 options = parse(["--model_store_root=/srv", *sys.argv[1:]])
-quiet.wake_tensorflow(functools.partial(loading.session_config, options))
+quiet.wake_tensorflow(options)
 print(len(os.listdir("/proc/self/task")))
 """
 
