@@ -1,17 +1,14 @@
 """The REST transport: finds what a URL asks for, reads the JSON, asks the core, writes the JSON."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar
 
 import orjson
 from aiohttp import web
-from numpy.typing import NDArray
 
-from serving import errors, grpc_codec, rest_body, rest_numbers, rest_urls
+from serving import errors, grpc_codec, rest_body, rest_documents, rest_urls
 from serving.admission import Admission, Admitted
 from serving.answered import Answered, Caller, Watcher
 from serving.auth import CHALLENGE, Tokens
@@ -19,13 +16,8 @@ from serving.inference import METADATA_FIELD, Call, Inference, ModelSpec
 from serving.metrics import Metrics
 from serving.patience import Patience
 from serving.rest_body import BodyLimits
-from serving.rest_numbers import Numbers
-from serving.servable import DEFAULT_SIGNATURE, SignatureInfo
 from wire import json_tensors
 from wire.errors import Code, StatusError, http_status
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +37,6 @@ REFUSALS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": CHALLENGE},
     503: {"Retry-After": "1"},
 }
-# From so many bytes on, of text or of tensors, one is made of the other in a thread.
-CONVERTED_OFF_LOOP_FROM = 256 * 1024
 # Who goes on sending what is not taken.
 HUNG_UP_ON = (408, 413)
 NOT_FOUND_PAGE = b"<HTML><HEAD><TITLE>404 Not Found</TITLE></HEAD><BODY><H1>Not Found</H1></BODY></HTML>\n"
@@ -84,40 +74,6 @@ class Exchange:
     admitted: Admitted | None = None
 
 
-@dataclass(eq=False, slots=True)
-class Instances:
-    """Reads the tensors of a predict request, and remembers in which form they came.
-
-    The body is one of `numbers`, or else the `document`.
-    """
-
-    body: bytes
-    numbers: Numbers | None
-    document: Mapping[str, Any] | None
-    form: json_tensors.RequestForm = json_tensors.RequestForm.ROW
-
-    @property
-    def signature_name(self) -> str:
-        """The signature that is named; StatusError as `wire.json_tensors.signature_name`."""
-        if self.numbers is not None:
-            return self.numbers.signature_name or DEFAULT_SIGNATURE
-        return json_tensors.signature_name(self.document or {})
-
-    async def read(self, signature: SignatureInfo) -> Mapping[str, NDArray[Any]]:
-        """The inputs by alias; StatusError as `wire.json_tensors.predict_inputs`."""
-        if self.numbers is not None and len(signature.inputs) == 1:
-            ((alias, info),) = signature.inputs.items()
-            tensor = self.numbers.tensor(info)
-            if tensor is not None:
-                self.form = self.numbers.form
-                return {alias: tensor}
-        document = self.document if self.document is not None else await _document(self.body)
-        inputs, self.form = await _off_loop(
-            len(self.body), json_tensors.predict_inputs, document, signature.inputs
-        )
-        return inputs
-
-
 class RestFront:
     """Answers HTTP requests; `handle` is what aiohttp's low-level server calls."""
 
@@ -139,7 +95,7 @@ class RestFront:
         self._options = options or RestOptions()
         self._watchers = watchers
         self._patience = Patience(self._options.body.patience)
-        self._actions: Mapping[str, Callable[[Exchange], Awaitable[bytes]]] = {
+        self._actions: Mapping[str, Callable[[Exchange, Call], Awaitable[bytes]]] = {
             "predict": self._predict,
             "classify": self._classify,
             "regress": self._regress,
@@ -197,8 +153,8 @@ class RestFront:
             exchange.admitted = self._admission.request("rest")
             found = rest_urls.route(exchange.request.method, path)
             exchange.api = found.action if found.action in ("predict", "classify", "regress") else ""
-            exchange.call = Call(found.spec, transport="rest")
-            body = await self._actions[found.action](exchange)
+            exchange.call = call = Call(found.spec, transport="rest")
+            body = await self._actions[found.action](exchange, call)
             exchange.code = Code.OK
             return body
         except StatusError as error:
@@ -209,40 +165,39 @@ class RestFront:
             exchange.code = Code.INTERNAL
             return json_tensors.error_body(f"{type(error).__name__} in the server; see its log")
 
-    async def _predict(self, exchange: Exchange) -> bytes:
-        instances = await _instances(await self._body(exchange))
-        call = self._call(exchange, instances.signature_name)
+    async def _predict(self, exchange: Exchange, call: Call) -> bytes:
+        instances = await rest_documents.read_instances(await self._body(exchange))
+        self._begin(call, instances.signature_name)
         outputs = await self._inference.predict(
             call, instances.read, unknown=errors.unknown_signature_in_rest
         )
-        if sum(array.nbytes for array in outputs.values()) < CONVERTED_OFF_LOOP_FROM:
-            return json_tensors.predict_answer(outputs, instances.form)
-        return await asyncio.to_thread(json_tensors.predict_answer, outputs, instances.form)
+        size = sum(array.nbytes for array in outputs.values())
+        return await rest_documents.off_loop(size, json_tensors.predict_answer, outputs, instances.form)
 
-    async def _classify(self, exchange: Exchange) -> bytes:
-        result = await self._inference.classify(*await self._examples(exchange))
+    async def _classify(self, exchange: Exchange, call: Call) -> bytes:
+        result = await self._inference.classify(call, await self._examples(exchange, call))
         return json_tensors.classify_answer(result.classes, result.scores)
 
-    async def _regress(self, exchange: Exchange) -> bytes:
-        return json_tensors.regress_answer(await self._inference.regress(*await self._examples(exchange)))
+    async def _regress(self, exchange: Exchange, call: Call) -> bytes:
+        examples = await self._examples(exchange, call)
+        return json_tensors.regress_answer(await self._inference.regress(call, examples))
 
-    async def _examples(self, exchange: Exchange) -> tuple[Call, list[bytes]]:
+    async def _examples(self, exchange: Exchange, call: Call) -> list[bytes]:
         body = await self._body(exchange)
-        document = await _document(body)
-        call = self._call(exchange, json_tensors.signature_name(document))
-        examples = await _off_loop(len(body), json_tensors.examples, document)
-        return call, examples.with_context()
+        document = await rest_documents.read_document(body)
+        self._begin(call, json_tensors.signature_name(document))
+        examples = await rest_documents.off_loop(len(body), json_tensors.examples, document)
+        return examples.with_context()
 
-    async def _status(self, exchange: Exchange) -> bytes:
-        statuses = self._inference.status(_called(exchange).spec)
+    async def _status(self, _: Exchange, call: Call) -> bytes:
+        statuses = self._inference.status(call.spec)
         return json_tensors.status_json(grpc_codec.status_response(statuses))
 
-    async def _metadata(self, exchange: Exchange) -> bytes:
-        call = _called(exchange)
+    async def _metadata(self, _: Exchange, call: Call) -> bytes:
         signatures = self._inference.metadata(call, (METADATA_FIELD,))
         return json_tensors.metadata_json(grpc_codec.metadata_response(call, signatures))
 
-    async def _list(self, exchange: Exchange) -> bytes:
+    async def _list(self, _: Exchange, _call: Call) -> bytes:
         """Every model with its labels and the states of its versions, in the form of its status."""
         lifecycle = self._inference.lifecycle
         models = [
@@ -262,14 +217,12 @@ class RestFront:
             raise AssertionError("a body is read of requests that were let in only")
         return await rest_body.read(exchange.request, self._options.body, exchange.admitted)
 
-    def _call(self, exchange: Exchange, signature_name: str) -> Call:
-        """The call of a request whose body has been read: its time begins now."""
-        call = _called(exchange)
+    def _begin(self, call: Call, signature_name: str) -> None:
+        """The body of a call has been read: it names this signature, and the time of the run begins now."""
         spec = call.spec
         call.spec = ModelSpec(spec.name, spec.version, spec.label, signature_name)
         if self._options.timeout is not None:
             call.deadline = time.monotonic() + self._options.timeout
-        return call
 
     async def _json(self, exchange: Exchange, body: bytes) -> web.Response:
         headers, error, call = dict(self._cors()), exchange.error, exchange.call
@@ -331,29 +284,5 @@ def _response(
     return web.Response(status=status, body=body, headers=given)
 
 
-def _called(exchange: Exchange) -> Call:
-    if exchange.call is None:
-        raise AssertionError("an action is taken once the URL has been read only")
-    return exchange.call
-
-
-async def _instances(body: bytes) -> Instances:
-    """Those of a body; StatusError where it is no JSON object."""
-    short = len(body) < CONVERTED_OFF_LOOP_FROM
-    numbers = rest_numbers.read(body) if short else await asyncio.to_thread(rest_numbers.read, body)
-    return Instances(body, numbers, None if numbers is not None else await _document(body))
-
-
-async def _document(body: bytes) -> Mapping[str, Any]:
-    return await _off_loop(len(body), json_tensors.parse_object, body)
-
-
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-async def _off_loop(size: int, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-    """Call a function that works on a body of `size` bytes, in a thread where it would hold up the loop."""
-    if size < CONVERTED_OFF_LOOP_FROM:
-        return function(*arguments, **named)
-    return await asyncio.to_thread(function, *arguments, **named)
