@@ -55,7 +55,7 @@ EXTRA_OF = {
     "numba": "training",
     "PIL": "images",
     "tensorflow_serving": "serving",
-    "aiohttp": "serving",
+    "httptools": "serving",
 }
 USAGE = 2
 COLUMNS = 78

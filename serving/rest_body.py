@@ -6,10 +6,9 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiohttp import web
-
 from serving import errors
 from serving.admission import Admitted
+from serving.http_messages import CONTINUE, BodyBroken, Request, Response
 from serving.patience import Patience
 from wire.errors import Code, StatusError
 
@@ -41,20 +40,19 @@ class BodyError(errors.Refusal):
         self.http_status = http_status
 
 
-async def read(request: web.BaseRequest, limits: BodyLimits, admitted: Admitted) -> bytes:
+async def read(request: Request, limits: BodyLimits, admitted: Admitted) -> bytes:
     """A request's body, inflated where its Content-Encoding says gzip; its bytes are held in `admitted`.
 
-    StatusError, INVALID_ARGUMENT: it does not inflate, or to more bytes than may be; UNAVAILABLE: there is no
-    room for it now. BodyError: it is too large, or too slow.
+    StatusError, INVALID_ARGUMENT: it breaks off, does not inflate, or to more bytes than may be; UNAVAILABLE:
+    there is no room for it now. BodyError: it is too large, or too slow.
     """
-    gzipped = "gzip" in request.headers.get("Content-Encoding", "")
-    asks_first = request.headers.get("Expect", "").lower() == "100-continue"
-    if request.content.is_eof() and not gzipped and not asks_first:
+    gzipped = "gzip" in request.headers.get("content-encoding", "")
+    asks_first = request.headers.get("expect", "").lower() == "100-continue"
+    if request.body.complete and not gzipped and not asks_first:
         return _arrived(request, limits.most, admitted)
     _refuse_by_length(request, limits.most, admitted)
     if asks_first:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0
+        request.sender.write(CONTINUE)
     if not gzipped:
         return await _received(request, limits, admitted, _too_large_body(limits.most), limits.most)
     too_large, most = _too_large(limits.most_inflated), min(limits.most, limits.most_inflated)
@@ -83,72 +81,62 @@ def inflate(compressed: bytes, most: int) -> bytes:
 
 async def compressed(body: bytes, headers: Mapping[str, str]) -> bytes | None:
     """A body compressed for a client whose headers accept gzip; None where it goes out as it is."""
-    if len(body) < COMPRESSED_FROM or not _accepts_gzip(headers.get("Accept-Encoding", "")):
+    if len(body) < COMPRESSED_FROM or not _accepts_gzip(headers.get("accept-encoding", "")):
         return None
     if len(body) < OFF_LOOP_FROM:
         return gzip.compress(body, 1)
     return await asyncio.to_thread(gzip.compress, body, 1)
 
 
-async def send(response: web.Response, request: web.BaseRequest, patience: Patience) -> None:
+async def send(response: Response, request: Request, patience: Patience) -> None:
     """Write an answer to its end; a client that does not read on for so long is hung up on."""
-    size = len(response.body) if isinstance(response.body, bytes) else 0
+    size = len(response.body)
     if size >= OFF_LOOP_FROM:
         await _send_on(response, request, size, patience.seconds)
-    elif size < UNREAD_AT_ONCE and not _unread(request):
+    elif size < UNREAD_AT_ONCE and not request.sender.unread():
         # The connection takes it at once, whether or not the client reads it.
-        await _write(response, request)
+        response.write(request)
     else:
         try:
             await patience.wait(_write(response, request))
         except TimeoutError:
-            _hang_up(request)
+            request.sender.abort()
 
 
-async def _send_on(response: web.Response, request: web.BaseRequest, size: int, patience: float) -> None:
+async def _send_on(response: Response, request: Request, size: int, patience: float) -> None:
     """Write an answer of many bytes, as long as the client goes on reading."""
     writing = asyncio.create_task(_write(response, request))
     try:
         unread = size
         while not (await asyncio.wait((writing,), timeout=patience))[0]:
-            before, unread = unread, _unread(request)
+            before, unread = unread, request.sender.unread()
             if before - unread < patience * LEAST_BYTES_PER_SECOND:
-                _hang_up(request)
+                request.sender.abort()
                 return
         await writing
     finally:
         writing.cancel()
 
 
-async def _write(response: web.Response, request: web.BaseRequest) -> None:
-    await response.prepare(request)
-    await response.write_eof()
+async def _write(response: Response, request: Request) -> None:
+    response.write(request)
+    await request.sender.taken()
 
 
-def _unread(request: web.BaseRequest) -> int:
-    """How many bytes of the answer this process still has."""
-    return request.transport.get_write_buffer_size() if request.transport is not None else 0
-
-
-def _hang_up(request: web.BaseRequest) -> None:
-    if request.transport is not None:
-        request.transport.abort()
-
-
-def _refuse_by_length(request: web.BaseRequest, most: int, admitted: Admitted) -> None:
+def _refuse_by_length(request: Request, most: int, admitted: Admitted) -> None:
     """Refuse a body by the length that its header gives, before any of it is read.
 
     Room is taken as the body comes only: who announced much and sent nothing would keep it from the others.
     """
-    length = request.content_length or 0
+    length = int(request.headers.get("content-length", "0"))
     if length > most:
         raise _too_large_body(most)
     admitted.check(length)
 
 
-def _arrived(request: web.BaseRequest, most: int, admitted: Admitted) -> bytes:
+def _arrived(request: Request, most: int, admitted: Admitted) -> bytes:
     """A body that is here already, as most short ones are once their header has been read."""
-    body = request.content.read_nowait()
+    body = request.body.take()
     if len(body) > most:
         raise _too_large_body(most)
     admitted.hold(len(body))
@@ -156,19 +144,23 @@ def _arrived(request: web.BaseRequest, most: int, admitted: Admitted) -> bytes:
 
 
 async def _received(
-    request: web.BaseRequest, limits: BodyLimits, admitted: Admitted, too_large: StatusError, most: int
+    request: Request, limits: BodyLimits, admitted: Admitted, too_large: StatusError, most: int
 ) -> bytes:
     began = asyncio.get_running_loop().time()
     chunks, size = [], 0
     try:
         async with asyncio.timeout_at(began + limits.patience) as time_left:
-            async for chunk in request.content.iter_any():
+            while request.body.unread or not request.body.complete:
+                await request.body.come()
+                chunk = request.body.take()
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > most:
                     raise too_large
                 admitted.hold(size)
                 time_left.reschedule(began + limits.patience + size / LEAST_BYTES_PER_SECOND)
+    except BodyBroken as broken:
+        raise errors.invalid_argument(f"The body is not HTTP/1.1: {broken}") from broken
     except TimeoutError:
         raise BodyError(
             "slow", Code.DEADLINE_EXCEEDED, f"The body did not come in time: {size} bytes of it did", 408

@@ -1,23 +1,13 @@
-"""The REST port's connections: no more of them than are wanted, none that only waits, with TLS or without."""
+"""The REST port's connections: no more of them than are wanted, with TLS or without, ended in time."""
 
 import asyncio
-import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-
 from serving.admission import Admission
+from serving.http_connection import Connection, Handle
 
-_log = logging.getLogger(__name__)
-
-MAX_URL_BYTES = 65536
-LONGEST_REASON = 200
-# What is left unread of a body that was refused is read for so long, so that the client gets to the answer.
-LINGERING_SECONDS = 2.0
 _REFUSED = b'{ "error": "The server has too many connections; try again later" }'
 _REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
@@ -34,20 +24,6 @@ class ConnectionLimits:
     tls: ssl.SSLContext | None = None
 
 
-def _without_traceback(record: logging.LogRecord) -> bool:
-    """Have what is no HTTP/1.1, as a gRPC client's HTTP/2, be a line of the log: it is no fault of ours."""
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError):
-        reason = " ".join(error.message.split())[:LONGEST_REASON]
-        record.msg, record.args = "%s: it is not HTTP/1.1: %s", (record.getMessage(), reason)
-        record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
-        record.exc_info = None
-    return True
-
-
-_log.addFilter(_without_traceback)
-
-
 class _Refusal(asyncio.Protocol):
     """A connection too many: is told so and closed."""
 
@@ -57,30 +33,40 @@ class _Refusal(asyncio.Protocol):
         transport.close()
 
 
+class Connections:
+    """The open connections of a port, and what accepts them."""
+
+    def __init__(self, listener: asyncio.Server, open_ones: set[Connection]) -> None:
+        self._listener = listener
+        self._open_ones = open_ones
+
+    async def close(self, seconds: float) -> None:
+        """Accept no more, close those that wait for a request, and the others once they are answered.
+
+        What is left after so many seconds is cut off.
+        """
+        self._listener.close()
+        for connection in list(self._open_ones):
+            connection.leave()
+        under_way = [each.task for each in self._open_ones if each.task is not None]
+        if under_way:
+            await asyncio.wait(under_way, timeout=seconds)
+        for connection in list(self._open_ones):
+            if connection.task is not None and not connection.task.done():
+                connection.abort()
+
+
 async def listen(
-    handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-    listening: socket.socket,
-    admission: Admission,
-    limits: ConnectionLimits,
-) -> tuple[web.Server, asyncio.Server]:
-    """Answer the HTTP requests on a bound socket by `handle`: the connections, and what accepts them."""
-    server = web.Server(
-        handle,
-        handler_cancellation=True,
-        auto_decompress=False,
-        access_log=None,
-        logger=_log,
-        max_line_size=MAX_URL_BYTES,
-        # aiohttp starts this time with the connection, too, and does not stop it for half a header.
-        keepalive_timeout=limits.idle,
-        lingering_time=LINGERING_SECONDS,
-    )
+    handle: Handle, listening: socket.socket, admission: Admission, limits: ConnectionLimits
+) -> Connections:
+    """Answer the HTTP requests on a bound socket by `handle`."""
+    open_ones: set[Connection] = set()
 
     def connected() -> asyncio.Protocol:
-        if limits.most and len(server.connections) >= limits.most:
+        if limits.most and len(open_ones) >= limits.most:
             admission.turned_away["connections"] += 1
             return _Refusal()
-        return server()
+        return Connection(handle, limits.idle, open_ones)
 
     listener = await asyncio.get_running_loop().create_server(
         connected,
@@ -88,4 +74,4 @@ async def listen(
         ssl=limits.tls,
         ssl_handshake_timeout=limits.idle if limits.tls else None,
     )
-    return server, listener
+    return Connections(listener, open_ones)

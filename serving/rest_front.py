@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
-from aiohttp import web
 
 from serving import errors, grpc_codec, rest_body, rest_documents, rest_urls
 from serving.admission import Admission, Admitted
 from serving.answered import Answered, Caller, Watcher
 from serving.auth import CHALLENGE, Tokens
+from serving.http_messages import NO_HEADERS, Request, Response
 from serving.inference import METADATA_FIELD, Call, Inference, ModelSpec
 from serving.metrics import Metrics
 from serving.patience import Patience
@@ -24,9 +24,7 @@ _log = logging.getLogger(__name__)
 HEALTH_PATH = "/healthz"
 READINESS_PATH = "/readyz"
 VERSION_HEADER = "X-Kedge-Model-Version"
-SERVER_NAME = "kedge"
 JSON = "application/json"
-NO_HEADERS: Mapping[str, str] = {}
 CORS: Mapping[str, str] = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
@@ -65,7 +63,7 @@ class Exchange:
     There is no call before the URL has told whom it asks.
     """
 
-    request: web.BaseRequest
+    request: Request
     started: float
     api: str = ""
     call: Call | None = None
@@ -75,7 +73,7 @@ class Exchange:
 
 
 class RestFront:
-    """Answers HTTP requests; `handle` is what aiohttp's low-level server calls."""
+    """Answers HTTP requests; `handle` is what each connection has its requests answered by."""
 
     def __init__(
         self,
@@ -104,17 +102,16 @@ class RestFront:
             "list": self._list,
         }
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: Request) -> None:
         """Answer one request."""
-        # As it came, but for a client that writes the whole URL there, as it would for a proxy.
-        path = request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
+        path = request.path
         if rest_urls.is_api(path):
-            return await self._api(request, path)
-        response = await self._beside_the_api(request, path)
-        await rest_body.send(response, request, self._patience)
-        return response
+            await self._api(request, path)
+        else:
+            response = await self._beside_the_api(request, path)
+            await rest_body.send(response, request, self._patience)
 
-    async def _beside_the_api(self, request: web.BaseRequest, path: str) -> web.Response:
+    async def _beside_the_api(self, request: Request, path: str) -> Response:
         if self._options.metrics_path and path.partition("?")[0] == self._options.metrics_path:
             return await self._page(request, path)
         if request.method in ("GET", "HEAD") and path == HEALTH_PATH:
@@ -123,7 +120,7 @@ class RestFront:
             return self._readiness()
         return _response(404, NOT_FOUND_PAGE, "text/html")
 
-    async def _api(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+    async def _api(self, request: Request, path: str) -> None:
         exchange = Exchange(request, time.monotonic())
         try:
             if request.method == "OPTIONS":
@@ -131,7 +128,6 @@ class RestFront:
             else:
                 response = await self._json(exchange, await self._answer(exchange, path))
             await rest_body.send(response, request, self._patience)
-            return response
         finally:
             if exchange.admitted is not None:
                 exchange.admitted.leave()
@@ -143,13 +139,13 @@ class RestFront:
         answered = Answered("rest", exchange.api, call, exchange.started, now, exchange.code, exchange.error)
         self._metrics.answered(answered)
         for watch in self._watchers:
-            watch(answered, Caller(lambda: _lower(request.headers), lambda: request.remote or ""))
+            watch(answered, Caller(lambda: dict(request.headers), lambda: request.sender.remote))
 
     async def _answer(self, exchange: Exchange, path: str) -> bytes:
         """The body of the answer, which is an error's where `exchange.code` is not OK."""
         try:
             if self._options.tokens is not None:
-                self._options.tokens.check(exchange.request.headers.get("Authorization"))
+                self._options.tokens.check(exchange.request.headers.get("authorization"))
             exchange.admitted = self._admission.request("rest")
             found = rest_urls.route(exchange.request.method, path)
             exchange.api = found.action if found.action in ("predict", "classify", "regress") else ""
@@ -224,7 +220,7 @@ class RestFront:
         if self._options.timeout is not None:
             call.deadline = time.monotonic() + self._options.timeout
 
-    async def _json(self, exchange: Exchange, body: bytes) -> web.Response:
+    async def _json(self, exchange: Exchange, body: bytes) -> Response:
         headers, error, call = dict(self._cors()), exchange.error, exchange.call
         status = 200
         if exchange.code != Code.OK:
@@ -237,10 +233,10 @@ class RestFront:
         compressed = await rest_body.compressed(body, exchange.request.headers)
         if compressed is not None:
             headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-        response = _response(status, compressed or body, JSON, headers)
-        if self._admission.draining or status in HUNG_UP_ON:
-            response.force_close()
-        return response
+        headers["Content-Type"] = JSON
+        broken = bool(exchange.request.body.broken)
+        close = self._admission.draining or status in HUNG_UP_ON or broken
+        return Response(status, compressed or body, headers, close)
 
     def _cors(self) -> Mapping[str, str]:
         if not self._options.cors:
@@ -249,17 +245,17 @@ class RestFront:
             return CORS
         return {**CORS, "Access-Control-Allow-Headers": "Content-Type, Authorization"}
 
-    def _preflight(self, exchange: Exchange) -> web.Response:
-        origin = exchange.request.headers.get("Origin", "")
+    def _preflight(self, exchange: Exchange) -> Response:
+        origin = exchange.request.headers.get("origin", "")
         allowed = "http://" in origin or "https://" in origin
         exchange.code = Code.OK if allowed else Code.INVALID_ARGUMENT
-        return _response(200 if allowed else 400, b"", None, self._cors())
+        return Response(200 if allowed else 400, b"", self._cors())
 
-    async def _page(self, request: web.BaseRequest, path: str) -> web.Response:
+    async def _page(self, request: Request, path: str) -> Response:
         expected, tokens = self._options.metrics_path, self._options.tokens
         if tokens is not None and not self._options.open_metrics:
             try:
-                tokens.check(request.headers.get("Authorization"))
+                tokens.check(request.headers.get("authorization"))
             except StatusError as error:
                 return _response(401, f"{error.message}\n".encode(), "text/plain", REFUSALS[401])
         if path != expected:
@@ -269,20 +265,13 @@ class RestFront:
             return _response(503, b"the metrics cannot be had now\n", "text/plain")
         return _response(200, page, "text/plain")
 
-    def _readiness(self) -> web.Response:
+    def _readiness(self) -> Response:
         """Ready while every configured model has an available version and the server is not stopping."""
         ready = self._inference.lifecycle.ready() and not self._admission.draining
         return _response(200 if ready else 503, b"ready\n" if ready else b"not ready\n", "text/plain")
 
 
 def _response(
-    status: int, body: bytes, content_type: str | None, headers: Mapping[str, str] = NO_HEADERS
-) -> web.Response:
-    given = {"Server": SERVER_NAME, **headers}
-    if content_type is not None:
-        given["Content-Type"] = content_type
-    return web.Response(status=status, body=body, headers=given)
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+    status: int, body: bytes, content_type: str, headers: Mapping[str, str] = NO_HEADERS
+) -> Response:
+    return Response(status, body, {**headers, "Content-Type": content_type})

@@ -202,10 +202,8 @@ class ModelServer:
             idle=options.rest_api_idle_timeout_seconds,
             tls=tls.context(self._tls) if self._tls and options.rest_api_ssl else None,
         )
-        server, listener = await listen(front.handle, listening, self._admission, limits)
-        self._started.push_async_callback(server.shutdown, LAST_ANSWERS_SECONDS)
-        self._started.callback(server.pre_shutdown)
-        self._started.callback(listener.close)
+        connections = await listen(front.handle, listening, self._admission, limits)
+        self._started.push_async_callback(connections.close, LAST_ANSWERS_SECONDS)
         port: int = listening.getsockname()[1]
         return port
 

@@ -266,7 +266,7 @@ async def test_what_is_not_http_1_is_a_line_of_the_log_without_a_traceback(
     store: Path, sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with _serving(store) as endpoint:
-        with caplog.at_level(logging.INFO, "serving.rest_connections"):
+        with caplog.at_level(logging.INFO, "serving.http_connection"):
             assert (await _answer_of(endpoint, sent)).split()[1] == b"400"
     told = [record for record in caplog.records if "127.0.0.1" in record.getMessage()]
     assert [(record.levelno, record.exc_info) for record in told] == [(logging.INFO, None)]

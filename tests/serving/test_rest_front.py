@@ -198,7 +198,7 @@ async def test_large_answer_is_compressed_for_who_accepts_it(
 
 async def test_large_gzip_bodies_leave_the_loop_alone() -> None:
     body = bytes(rest_body.OFF_LOOP_FROM)
-    compressed = await rest_body.compressed(body, {"Accept-Encoding": "gzip"})
+    compressed = await rest_body.compressed(body, {"accept-encoding": "gzip"})
     assert compressed is not None
     assert gzip.decompress(compressed) == body
 

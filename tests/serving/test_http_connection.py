@@ -1,0 +1,409 @@
+"""The REST port's HTTP/1.1: where a request ends, in which order answers go out, who is hung up on."""
+
+import asyncio
+import contextlib
+import re
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from serving import http_connection
+from serving.admission import Admission
+from serving.http_connection import MAX_HEAD_BYTES, MAX_UNREAD_BYTES, MAX_URL_BYTES, Connection
+from serving.http_messages import NO_HEADERS, BodyBroken, Request, Response
+from serving.rest_connections import ConnectionLimits, Connections, listen
+
+# Longer than a test takes; what is waited for so long has not come.
+PATIENCE = 20
+LARGE = 32 * 2**20
+BREAKS_OFF = {"X-Body": "broken"}
+
+
+@dataclass
+class Port:
+    """A port that tells each client what it has asked, and what became of its requests."""
+
+    connections: Connections | None = None
+    number: int = 0
+    asked: list[tuple[str, str, bytes]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle(self, request: Request) -> None:
+        """Answer by the path: `/body` reads it, `/wait` waits for the gate, `/large` has a large answer."""
+        body, headers = b"", NO_HEADERS
+        if request.path == "/wait":
+            await self._wait()
+        if request.path == "/fails":
+            raise ZeroDivisionError
+        if request.path == "/body":
+            body, headers = await _whole(request)
+        self.asked.append((request.method, request.path, body))
+        self.headers.append(dict(request.headers))
+        told = bytes(LARGE) if request.path == "/large" else request.path.encode() + b" " + body
+        Response(200, told, headers).write(request)
+        await request.sender.taken()
+
+    async def _wait(self) -> None:
+        self.waiting.set()
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.gone.set()
+            raise
+
+    async def answers(self, *sent: bytes) -> bytes:
+        """What comes back until the server hangs up on who sends this, piece by piece."""
+        async with self.connected() as (reader, writer):
+            for piece in sent:
+                writer.write(piece)
+                await writer.drain()
+            return await reader.read()
+
+    @contextlib.asynccontextmanager
+    async def connected(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """A client's connection."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.number)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                yield reader, writer
+        finally:
+            writer.close()
+
+
+async def _whole(request: Request) -> tuple[bytes, Mapping[str, str]]:
+    pieces = []
+    try:
+        while request.body.unread or not request.body.complete:
+            await request.body.come()
+            pieces.append(request.body.take())
+    except BodyBroken:
+        return b"", BREAKS_OFF
+    return b"".join(pieces), NO_HEADERS
+
+
+@contextlib.asynccontextmanager
+async def _listening(idle: float = 60.0) -> AsyncIterator[Port]:
+    port = Port()
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port.number = listening.getsockname()[1]
+        port.connections = await listen(port.handle, listening, Admission(), ConnectionLimits(idle=idle))
+        try:
+            yield port
+        finally:
+            port.gate.set()
+            await port.connections.close(PATIENCE)
+
+
+def _get(path: str, *headers: str, version: str = "1.1") -> bytes:
+    return "\r\n".join([f"GET {path} HTTP/{version}", "Host: h", *headers, "", ""]).encode()
+
+
+def _post(body: bytes, *headers: str, path: str = "/body") -> bytes:
+    return "\r\n".join([f"POST {path} HTTP/1.1", "Host: h", *headers, "", ""]).encode() + body
+
+
+def _bodies(answers: bytes) -> Iterator[bytes]:
+    """The bodies of answers that came one after the other."""
+    while answers:
+        head, _, rest = answers.partition(b"\r\n\r\n")
+        length = re.search(rb"Content-Length: (\d+)", head)
+        assert length is not None
+        yield rest[: int(length[1])]
+        answers = rest[int(length[1]) :]
+
+
+LAST = _get("/last", "Connection: close")
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+# Where a request ends
+
+
+@pytest.mark.parametrize(
+    ("sent", "body"),
+    [
+        (_post(b"abc", "Content-Length: 3"), b"abc"),
+        (_post(b"", "Content-Length: 0"), b""),
+        (_post(b""), b""),
+        (_post(b"3\r\nabc\r\n2;ext=1\r\nde\r\n0\r\n\r\n", CHUNKED), b"abcde"),
+        (_post(b"3\r\nabc\r\n0\r\nHost: other\r\n\r\n", CHUNKED), b"abc"),
+    ],
+    ids=["length", "length-0", "no-length", "chunked", "trailers"],
+)
+@pytest.mark.parametrize("piece", [1, 7, 10**6])
+async def test_bodies_end_where_they_say(sent: bytes, body: bytes, piece: int) -> None:
+    """Another request behind it is one of its own, wherever the network cuts them."""
+    async with _listening() as port:
+        all_of_it = sent + LAST
+        pieces = [all_of_it[at : at + piece] for at in range(0, len(all_of_it), piece)]
+        assert list(_bodies(await port.answers(*pieces))) == [b"/body " + body, b"/last "]
+        assert port.asked == [("POST", "/body", body), ("GET", "/last", b"")]
+        assert [headers["host"] for headers in port.headers] == ["h", "h"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        _post(b"nonsense\r\n", CHUNKED),
+        _post(b"3\r\nabcd\r\n", CHUNKED),
+        _post(b"abc", "Transfer-Encoding: gzip"),
+        _post(b"1;" + b"x" * (8 * MAX_HEAD_BYTES), CHUNKED),
+        _post(b"0\r\nTrailer: " + b"x" * (8 * MAX_HEAD_BYTES), CHUNKED),
+    ],
+    ids=["no-size", "longer-than-its-size", "no-chunks", "endless-extension", "endless-trailers"],
+)
+async def test_body_that_breaks_off_is_answered_and_ends_the_connection(sent: bytes) -> None:
+    async with _listening() as port:
+        answers = await port.answers(sent, LAST)
+        assert answers.count(b"HTTP/1.1 ") == 1
+        assert b"X-Body: broken" in answers
+        assert b"Connection: close" in answers
+
+
+# What is none
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"hello\r\n\r\n", "method"),
+        (_get("/" + "x" * MAX_URL_BYTES), "a URL of more than 65536 bytes"),
+        (_get("/", "X: " + "x" * (2 * MAX_HEAD_BYTES)), "more than 131072 bytes of headers"),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * MAX_HEAD_BYTES, "more than 131072 bytes of headers"),
+        (_post(b"0\r\n\r\n", CHUNKED, "Content-Length: 5"), "Content-Length"),
+        (_post(b"abc", "Content-Length: 3", "Content-Length: 4"), "Content-Length"),
+        (_post(b"abc", "Content-Length: -3"), "Content-Length"),
+        (b"GET / HTTP/1.1\r\nHost : h\r\n\r\n", "header"),
+        (b"GET / HTTP/2.0\r\n\r\n", "HTTP/2.0"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "method"),
+    ],
+    ids=[
+        "no-http", "long-url", "long-header", "many-headers", "length-and-chunks", "two-lengths",
+        "negative-length", "space-in-name", "http2", "tls",
+    ],
+)  # fmt: skip
+async def test_what_is_not_http_1_1_is_told_why_and_hung_up_on(sent: bytes, reason: str) -> None:
+    async with _listening() as port:
+        head, _, body = (await port.answers(sent)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert b"Connection: close" in head
+        assert reason.lower() in body.decode().lower()
+        assert port.asked == []
+
+
+async def test_requests_before_a_broken_one_are_answered_first() -> None:
+    async with _listening() as port:
+        answers = await port.answers(_get("/1") + _get("/2") + b"hello\r\n\r\n" + LAST)
+        assert list(_bodies(answers))[:2] == [b"/1 ", b"/2 "]
+        assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"200", b"400"]
+
+
+async def test_fault_of_ours_ends_its_connection_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    async with _listening() as port:
+        with contextlib.suppress(ConnectionResetError):
+            assert await port.answers(_get("/fails")) == b""
+        assert [record.exc_info is not None for record in caplog.records] == [True]
+        assert list(_bodies(await port.answers(LAST))) == [b"/last "]
+
+
+# One after the other
+
+
+async def test_answers_go_out_in_the_order_of_the_requests() -> None:
+    async with _listening() as port:
+        requests = [_get("/wait"), *(_get(f"/{number}") for number in range(3000)), LAST]
+        async with port.connected() as (reader, writer):
+            writer.write(b"".join(requests))
+            await port.waiting.wait()
+            assert port.asked == []
+            port.gate.set()
+            bodies = list(_bodies(await reader.read()))
+        assert bodies == [b"/wait ", *(b"/%d " % number for number in range(3000)), b"/last "]
+
+
+@pytest.mark.parametrize(
+    ("version", "header", "stays"),
+    [
+        ("1.1", "X: y", True),
+        ("1.1", "Connection: keep-alive", True),
+        ("1.1", "Connection: close", False),
+        ("1.0", "X: y", False),
+        ("1.0", "Connection: keep-alive", True),
+    ],
+)
+async def test_connection_stays_open_as_its_client_wants(version: str, header: str, stays: bool) -> None:
+    async with _listening() as port:
+        answers = await port.answers(_get("/1", header, version=version) + LAST)
+        assert answers.count(b"HTTP/1.1 200 OK") == 1 + stays
+        told = re.findall(rb"Connection: (.*)\r\n", answers)
+        assert told == ([b"keep-alive"] if stays and version == "1.0" else []) + [b"close"]
+
+
+async def test_nothing_is_upgraded_to() -> None:
+    """What asks for HTTP/2 is answered in HTTP/1.1, and what it sends next is, too, however often it asks."""
+    async with _listening() as port:
+        asking = _get("/1", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMA")
+        answers = await port.answers(asking * 2000 + LAST)
+        assert list(_bodies(answers)) == [*([b"/1 "] * 2000), b"/last "]
+
+
+@pytest.mark.parametrize(
+    ("framing", "sent"), [("Content-Length: 3", b"abc"), (CHUNKED, b"1\r\na\r\n2\r\nbc\r\n0\r\n\r\n")]
+)
+@pytest.mark.parametrize("piece", [1, 10**6])
+async def test_request_that_would_be_upgraded_has_its_body(framing: str, sent: bytes, piece: int) -> None:
+    """Java's HttpClient asks for HTTP/2 so, also where it posts."""
+    async with _listening() as port:
+        asking = _post(sent, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", framing)
+        all_of_it = asking * 2 + LAST
+        pieces = [all_of_it[at : at + piece] for at in range(0, len(all_of_it), piece)]
+        assert list(_bodies(await port.answers(*pieces))) == [b"/body abc", b"/body abc", b"/last "]
+
+
+async def test_behind_connect_is_no_request() -> None:
+    async with _listening() as port:
+        answers = await port.answers(b"CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n" + LAST)
+        assert answers.count(b"HTTP/1.1 ") == 1
+        assert port.asked == [("CONNECT", "", b"")]
+
+
+async def test_whole_url_asks_for_its_path() -> None:
+    async with _listening() as port:
+        await port.answers(_get("http://h:80/a/b?c=d", "Connection: close"))
+        assert port.asked == [("GET", "/a/b?c=d", b"")]
+
+
+async def test_header_that_comes_again_is_a_list_and_its_name_has_no_case() -> None:
+    async with _listening() as port:
+        await port.answers(_get("/", "ACCEPT: a", "Accept:b", "X: \u00e4", "Connection: close"))
+        assert port.headers[0]["accept"] == "a, b"
+        assert port.headers[0]["x"] == "\u00e4"
+
+
+# Answers
+
+
+async def test_answer_says_when_and_by_whom_it_was_made() -> None:
+    async with _listening() as port:
+        head = (await port.answers(LAST)).partition(b"\r\n\r\n")[0].decode()
+        headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
+        assert head.startswith("HTTP/1.1 200 OK\r\n")
+        assert headers["Server"] == "kedge"
+        assert parsedate_to_datetime(headers["Date"]).tzinfo is not None
+        assert headers["Content-Length"] == "6"
+
+
+async def test_head_is_answered_without_a_body() -> None:
+    async with _listening() as port:
+        answers = await port.answers(b"HEAD /large HTTP/1.1\r\nHost: h\r\n\r\n" + LAST)
+        first, _, rest = answers.partition(b"\r\n\r\n")
+        assert f"Content-Length: {LARGE}".encode() in first
+        assert list(_bodies(rest)) == [b"/last "]
+
+
+async def test_large_answer_waits_for_its_reader() -> None:
+    async with _listening() as port, port.connected() as (reader, writer):
+        writer.write(_get("/large") + LAST)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert f"Content-Length: {LARGE}".encode() in head
+        assert [path for _, path, _ in port.asked] == ["/large"]
+        assert await reader.readexactly(LARGE) == bytes(LARGE)
+        assert list(_bodies(await reader.read())) == [b"/last "]
+
+
+# Bodies that nobody reads, or not yet
+
+
+async def test_large_body_is_read_only_as_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    held_back = asyncio.Event()
+    hold_back = Connection._hold_back
+
+    def tells(connection: Connection) -> None:
+        hold_back(connection)
+        if connection._paused:
+            held_back.set()
+
+    monkeypatch.setattr(Connection, "_hold_back", tells)
+    async with _listening() as port, port.connected() as (reader, writer):
+        writer.write(_post(bytes(LARGE), f"Content-Length: {LARGE}", path="/wait"))
+        await held_back.wait()
+        assert port.connections is not None
+        (connection,) = port.connections._open_ones
+        assert MAX_UNREAD_BYTES < connection._requests[0].body.unread < LARGE // 4
+        port.gate.set()
+        await writer.drain()
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_body_that_is_not_wanted_does_not_keep_the_next_request_back() -> None:
+    async with _listening() as port:
+        unwanted = _post(bytes(2 * MAX_UNREAD_BYTES), f"Content-Length: {2 * MAX_UNREAD_BYTES}", path="/1")
+        assert list(_bodies(await port.answers(unwanted + LAST))) == [b"/1 ", b"/last "]
+
+
+async def test_who_goes_on_sending_what_is_not_wanted_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connection, "LINGERING_SECONDS", 0.05)
+    async with _listening() as port:
+        answers = await port.answers(_post(b"abc", "Content-Length: 1000", path="/1"))
+        assert list(_bodies(answers)) == [b"/1 "]
+
+
+# Who goes, and who is told to
+
+
+async def test_request_of_a_client_that_has_gone_is_given_up() -> None:
+    async with _listening() as port:
+        async with port.connected() as (_, writer):
+            writer.write(_get("/wait"))
+            await port.waiting.wait()
+        async with asyncio.timeout(PATIENCE):
+            await port.gone.wait()
+        assert port.asked == []
+
+
+async def test_idle_connection_is_closed_but_not_one_that_waits_for_its_answer() -> None:
+    async with _listening(idle=0.05) as port, port.connected() as (reader, writer):
+        writer.write(_get("/wait"))
+        await port.waiting.wait()
+        assert await port.answers(_get("/1")) != b""
+        assert await port.answers(b"") == b""
+        assert await port.answers(b"GET / HTTP/1.1\r\nHos") == b""
+        port.gate.set()
+        assert list(_bodies(await reader.read())) == [b"/wait "]
+
+
+async def test_stop_closes_who_waits_and_answers_who_has_asked() -> None:
+    async with _listening() as port:
+        assert port.connections is not None
+        async with port.connected() as (idle, _), port.connected() as (reader, writer):
+            writer.write(_get("/wait"))
+            await port.waiting.wait()
+            stopping = asyncio.create_task(port.connections.close(PATIENCE))
+            assert await idle.read() == b""
+            assert not stopping.done()
+            port.gate.set()
+            answer = await reader.read()
+            assert list(_bodies(answer)) == [b"/wait "]
+            assert b"Connection: close" in answer
+            await stopping
+            with pytest.raises(ConnectionRefusedError):
+                await port.answers(LAST)
+
+
+async def test_stop_cuts_off_what_takes_too_long() -> None:
+    async with _listening() as port:
+        assert port.connections is not None
+        async with port.connected() as (reader, writer):
+            writer.write(_get("/wait"))
+            await port.waiting.wait()
+            await port.connections.close(0.05)
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            await port.gone.wait()
