@@ -1,6 +1,7 @@
 """What is read as numbers alone means what the whole parser reads, or is left to it."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -86,3 +87,25 @@ def test_other_types_are_left_to_the_whole_parser() -> None:
     found = rest_numbers.read(b'{"instances": [1]}')
     assert found is not None
     assert found.tensor(TensorInfo("x:0", dtypes.INT32, None)) is None
+
+
+def test_bodies_one_after_the_other_have_each_their_own_numbers() -> None:
+    """Also after one that breaks off, and one that is large."""
+    bodies = [
+        b'{"instances": [1, 2]}',
+        b'{"instances": [3',
+        b'{"inputs": [[%s4, 5]]}' % (b"0, " * 10**5),
+        b"[1]",
+    ]
+    found = [rest_numbers.read(body) for body in bodies * 2 + bodies[:1]]
+    read = [None if numbers is None else numbers.values.ravel()[-2:].tolist() for numbers in found]
+    assert read == [[1.0, 2.0], None, [4.0, 5.0], None] * 2 + [[1.0, 2.0]]
+
+
+def test_threads_read_at_once() -> None:
+    def read(number: int) -> list[float]:
+        found = rest_numbers.read(b'{"instances": [%b]}' % b", ".join([b"%d" % number] * 10_000))
+        return [] if found is None else sorted(set(found.values.tolist()))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(read, range(200))) == [[float(number)] for number in range(200)]
