@@ -8,12 +8,14 @@ from typing import Any
 
 from benchmarks.serving import asking, load, preparation
 from benchmarks.serving.cases import BY_NAME
-from benchmarks.serving.measure import Setting, started
+from benchmarks.serving.measure import WARM_UP_SECONDS, Question, Setting, started, turn
 from benchmarks.serving.requests import framed
 from benchmarks.serving.servers import GRPC, OURS, ROOT
 
 IMPORT = "import tensorflow"
 FEW, MANY = 1_000, 100_000
+# One runs while others are received.
+BATCH, BATCHES_AT_ONCE = "mnist-256", 4
 
 
 def measured(setting: Setting) -> dict[str, Any]:
@@ -21,6 +23,7 @@ def measured(setting: Setting) -> dict[str, Any]:
     return {
         **start(setting),
         **memory(setting),
+        **batches(setting),
         "call_seconds": calls(setting),
         "request_bytes": request_bytes(setting),
     }
@@ -34,11 +37,23 @@ def request_bytes(setting: Setting) -> dict[str, dict[str, int]]:
     }
 
 
-def calls(setting: Setting) -> dict[str, float]:
-    """The seconds of a signature's call in process, by case, from arrays to arrays."""
+def batches(setting: Setting) -> dict[str, list[float]]:
+    """Batches of 256 a second over gRPC, and the seconds of such a call in process, in turns."""
+    figures: dict[str, list[float]] = {"batch_rates": [], "batch_call_seconds": []}
+    question = Question(GRPC, BY_NAME[BATCH], BATCHES_AT_ONCE)
+    with started(OURS, 1, setting) as server:
+        turn(server, question, WARM_UP_SECONDS, setting)
+        for _ in range(setting.repeat):
+            figures["batch_call_seconds"].append(calls(setting, BATCH)[BATCH])
+            figures["batch_rates"] += turn(server, question, setting.seconds, setting).rate
+    return figures
+
+
+def calls(setting: Setting, *cases: str) -> dict[str, float]:
+    """The seconds of a call in process, by case, from arrays to arrays; of all cases, if none is named."""
     command = [sys.executable, "-m", "benchmarks.serving.reference", "times", str(setting.store)]
     done = subprocess.run(
-        [*command, str(setting.store.parent / "examples.npz")],
+        [*command, str(setting.store.parent / "examples.npz"), *cases],
         cwd=ROOT,
         env=preparation.environment(),
         stdout=subprocess.PIPE,

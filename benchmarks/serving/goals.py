@@ -84,9 +84,11 @@ def _lone(figures: Figures) -> float | None:
 
 
 def _batch(figures: Figures) -> float | None:
-    rows = figures.find(server=OURS.name, workers=1, protocol="grpc", case="mnist-256")
-    call = _call(figures, "mnist-256")
-    return max(row.subject.median("rate") for row in rows) * call if rows and call else None
+    pairs = zip(
+        figures.alone.get("batch_rates", ()), figures.alone.get("batch_call_seconds", ()), strict=True
+    )
+    ratios = [rate * seconds for rate, seconds in pairs]
+    return statistics.median(ratios) if ratios else None
 
 
 def _call(figures: Figures, case: str) -> float | None:

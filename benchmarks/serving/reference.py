@@ -3,7 +3,7 @@
 A program of its own, so that TensorFlow's threads are not in the benchmark's process:
 
     python -m benchmarks.serving.reference examples STORE FILE real|sample [DATA_DIR]
-    python -m benchmarks.serving.reference times STORE FILE
+    python -m benchmarks.serving.reference times STORE FILE [CASE ...]
 
 The first writes the examples of all cases; the second prints JSON with the seconds of a call in a loop.
 """
@@ -11,7 +11,7 @@ The first writes the examples of all cases; the second prints JSON with the seco
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +78,11 @@ def _call(signature: Any, inputs: dict[str, Any]) -> tuple[str, Any]:
     return name, value.numpy()
 
 
-def times(store: Path, file: Path) -> dict[str, float]:
-    """The median seconds of a signature's call, from arrays to arrays, for each case of `serving_default`."""
+def times(store: Path, file: Path, names: Sequence[str] = ()) -> dict[str, float]:
+    """The median seconds of a signature's call, from arrays to arrays, for cases of `serving_default`.
+
+    For all of them, where none is named.
+    """
     examples = cases.read(file)
     signatures = {name: _load(store, name) for name in ("mnist", "imdb")}
     return {
@@ -90,7 +93,7 @@ def times(store: Path, file: Path) -> dict[str, float]:
             CALLS[case.rows],
         )
         for case in cases.CASES
-        if case.default
+        if case.default and (not names or case.name in names)
     }
 
 
@@ -109,7 +112,7 @@ def main() -> None:
     """See the module's text."""
     what, store, file = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     if what == "times":
-        print(json.dumps(times(store, file)))
+        print(json.dumps(times(store, file, sys.argv[4:])))
     else:
         data_dir = Path(sys.argv[5]) if len(sys.argv) > 5 else None
         write_examples(store, file, sample=sys.argv[4] == "sample", data_dir=data_dir)
