@@ -17,7 +17,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 
 unit: .venv/dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=20 $(ARGS)
 
 # Debian's Chromium, in which the playground's page is tested; without it those tests are skipped.
 browser:
