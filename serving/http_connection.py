@@ -8,7 +8,7 @@ from typing import cast
 
 import httptools
 
-from serving.http_messages import Body, Request, Response
+from serving.http_messages import Body, BodyBroken, Request, Response
 
 _log = logging.getLogger(__name__)
 
@@ -52,8 +52,11 @@ class Connection(asyncio.Protocol):
         self._fault = ""
         self._waiting_since = self._loop.time()
         self._watch: asyncio.TimerHandle | None = None
+        self._was_closing = False
         self._room: asyncio.Future[None] | None = None
         self.task: asyncio.Task[None] | None = None
+        # Done once nothing more can be sent.
+        self.gone: asyncio.Future[None] = self._loop.create_future()
 
     # What the transport calls
 
@@ -69,6 +72,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody waits for an answer any more."""
         self._open_ones.discard(self)
+        self.gone.set_result(None)
         if self._watch is not None:
             self._watch.cancel()
         if self._room is not None and not self._room.done():
@@ -154,7 +158,7 @@ class Connection(asyncio.Protocol):
 
     # What answers write to
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """As `http_messages.Sender`."""
         self._transport.write(data)
 
@@ -246,6 +250,10 @@ class Connection(asyncio.Protocol):
                 _log.exception("%s %s failed", request.method, request.target)
                 self.abort()
                 return
+            except asyncio.CancelledError:
+                # Not always by the client's going.
+                self.abort()
+                raise
             if not request.body.complete:
                 await self._linger(request.body)
             self._requests.popleft()
@@ -268,17 +276,19 @@ class Connection(asyncio.Protocol):
                 while not body.complete and not body.broken:
                     body.take()
                     await body.come()
-        except TimeoutError:
+        except (TimeoutError, BodyBroken):
             return
 
     def _look(self) -> None:
         """Close a connection that has waited too long, and look again when another could have."""
         left = self._idle
         if self._transport.is_closing():
-            # It was closed all that time ago, and the client has not taken its last answer.
-            self._transport.abort()
-            return
-        if self.task is None:
+            if self._was_closing:
+                # All that time the client has not taken its last answer.
+                self._transport.abort()
+                return
+            self._was_closing = True
+        elif self.task is None or self.task.done():
             left += self._waiting_since - self._loop.time()
             if left <= 0:
                 self.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
@@ -11,6 +11,7 @@ from typing import Protocol
 NO_HEADERS: Mapping[str, str] = {}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SERVER_NAME = "kedge"
+PIECE_BYTES = 64 * 1024
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 # Dates of answers have whole seconds: the last one is kept.
 _date: tuple[int, str] = (0, "")
@@ -80,7 +81,7 @@ class Sender(Protocol):
     def remote(self) -> str:
         """The client's address."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send bytes, in time: what the client does not take is kept."""
 
     def unread(self) -> int:
@@ -128,18 +129,27 @@ class Response:
     close: bool = False
 
     def write(self, request: Request) -> None:
-        """Send it as the answer to this request, which keeps its connection open no longer if it says so."""
+        """Send it, all at once, as the answer to this request."""
+        for piece in self.pieces(request):
+            request.sender.write(piece)
+
+    def pieces(self, request: Request) -> Iterator[bytes | memoryview]:
+        """What is sent as the answer to this request, whose connection stays open no longer if it says so.
+
+        The pieces are so short that a connection tells after each whether it was taken: with TLS it encrypts
+        the whole of one, and shows what it has kept with the next.
+        """
         if self.close:
             request.keep_alive = False
-        head = self._head(request)
+        head, body = self._head(request), b"" if request.method == "HEAD" else self.body
         # Of a short one a copy costs less than a second call.
-        if request.method == "HEAD" or not self.body:
-            request.sender.write(head)
-        elif len(self.body) < len(head) * 64:
-            request.sender.write(head + self.body)
-        else:
-            request.sender.write(head)
-            request.sender.write(self.body)
+        if len(body) <= PIECE_BYTES:
+            yield head + body
+            return
+        yield head
+        whole = memoryview(body)
+        for start in range(0, len(body), PIECE_BYTES):
+            yield whole[start : start + PIECE_BYTES]
 
     def _head(self, request: Request) -> bytes:
         lines = [f"HTTP/1.1 {self.status} {_REASONS[self.status]}"]

@@ -105,13 +105,22 @@ async def send(response: Response, request: Request, patience: Patience) -> None
 
 async def _send_on(response: Response, request: Request, size: int, patience: float) -> None:
     """Write an answer of many bytes, as long as the client goes on reading."""
-    writing = asyncio.create_task(_write(response, request))
+    unsent, sender = size, request.sender
+
+    async def write() -> None:
+        nonlocal unsent
+        for piece in response.pieces(request):
+            sender.write(piece)
+            unsent -= len(piece)
+            await sender.taken()
+
+    writing = asyncio.create_task(write())
     try:
         unread = size
         while not (await asyncio.wait((writing,), timeout=patience))[0]:
-            before, unread = unread, request.sender.unread()
+            before, unread = unread, unsent + sender.unread()
             if before - unread < patience * LEAST_BYTES_PER_SECOND:
-                request.sender.abort()
+                sender.abort()
                 return
         await writing
     finally:

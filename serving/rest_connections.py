@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from dataclasses import dataclass
+from typing import cast
 
 from serving.admission import Admission
 from serving.http_connection import Connection, Handle
@@ -28,8 +29,8 @@ class _Refusal(asyncio.Protocol):
     """A connection too many: is told so and closed."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.write(_REFUSAL)
+        # uvloop's are no subclass of it.
+        cast(asyncio.WriteTransport, transport).write(_REFUSAL)
         transport.close()
 
 
@@ -48,12 +49,11 @@ class Connections:
         self._listener.close()
         for connection in list(self._open_ones):
             connection.leave()
-        under_way = [each.task for each in self._open_ones if each.task is not None]
+        under_way = {each for each in self._open_ones if each.task is not None and not each.task.done()}
         if under_way:
-            await asyncio.wait(under_way, timeout=seconds)
-        for connection in list(self._open_ones):
-            if connection.task is not None and not connection.task.done():
-                connection.abort()
+            await asyncio.wait([each.gone for each in under_way], timeout=seconds)
+        for connection in under_way & self._open_ones:
+            connection.abort()
 
 
 async def listen(

@@ -4,17 +4,22 @@ import asyncio
 import contextlib
 import re
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import pytest
+import uvloop
 
-from serving import http_connection
+from serving import http_connection, rest_body
 from serving.admission import Admission
 from serving.http_connection import MAX_HEAD_BYTES, MAX_UNREAD_BYTES, MAX_URL_BYTES, Connection
 from serving.http_messages import NO_HEADERS, BodyBroken, Request, Response
+from serving.patience import Patience
 from serving.rest_connections import ConnectionLimits, Connections, listen
+from tests.serving.certificates import Authority, context
 
 # Longer than a test takes; what is waited for so long has not come.
 PATIENCE = 20
@@ -41,13 +46,14 @@ class Port:
             await self._wait()
         if request.path == "/fails":
             raise ZeroDivisionError
+        if request.path == "/cancelled":
+            raise asyncio.CancelledError
         if request.path == "/body":
             body, headers = await _whole(request)
         self.asked.append((request.method, request.path, body))
         self.headers.append(dict(request.headers))
         told = bytes(LARGE) if request.path == "/large" else request.path.encode() + b" " + body
-        Response(200, told, headers).write(request)
-        await request.sender.taken()
+        await rest_body.send(Response(200, told, headers), request, Patience(PATIENCE))
 
     async def _wait(self) -> None:
         self.waiting.set()
@@ -66,9 +72,11 @@ class Port:
             return await reader.read()
 
     @contextlib.asynccontextmanager
-    async def connected(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    async def connected(
+        self, tls: ssl.SSLContext | None = None
+    ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         """A client's connection."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.number)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.number, ssl=tls)
         try:
             async with asyncio.timeout(PATIENCE):
                 yield reader, writer
@@ -88,12 +96,14 @@ async def _whole(request: Request) -> tuple[bytes, Mapping[str, str]]:
 
 
 @contextlib.asynccontextmanager
-async def _listening(idle: float = 60.0) -> AsyncIterator[Port]:
-    port = Port()
+async def _listening(
+    idle: float = 60.0, most: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Port]:
+    port, limits = Port(), ConnectionLimits(idle=idle, most=most, tls=tls)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port.number = listening.getsockname()[1]
-        port.connections = await listen(port.handle, listening, Admission(), ConnectionLimits(idle=idle))
+        port.connections = await listen(port.handle, listening, Admission(), limits)
         try:
             yield port
         finally:
@@ -355,6 +365,14 @@ async def test_who_goes_on_sending_what_is_not_wanted_is_hung_up_on(monkeypatch:
         assert list(_bodies(answers)) == [b"/1 "]
 
 
+async def test_what_is_not_wanted_may_break_off_too() -> None:
+    async with _listening() as port, port.connected() as (reader, writer):
+        writer.write(_post(b"3\r\nabc\r\n", CHUNKED, path="/1"))
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 OK")
+        writer.write(b"nonsense\r\n")
+        assert (await reader.read()).endswith(b"/1 ")
+
+
 # Who goes, and who is told to
 
 
@@ -407,3 +425,41 @@ async def test_stop_cuts_off_what_takes_too_long() -> None:
             with contextlib.suppress(ConnectionResetError):
                 assert await reader.read() == b""
             await port.gone.wait()
+
+
+async def test_stop_lets_who_reads_slowly_have_the_answer_also_with_tls(tmp_path: Path) -> None:
+    authority = Authority()
+    issued = authority.issue()
+    (tmp_path / "server.pem").write_text(issued.key + issued.certificate)
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    served.load_cert_chain(tmp_path / "server.pem")
+    async with _listening(tls=served) as port:
+        assert port.connections is not None
+        async with port.connected(context(authority, tmp_path)) as (reader, writer):
+            writer.write(_get("/large"))
+            await reader.readuntil(b"\r\n\r\n")
+            stopping = asyncio.create_task(port.connections.close(PATIENCE))
+            assert await reader.readexactly(2**20) == bytes(2**20)
+            assert not stopping.done()
+            assert await reader.read() == bytes(LARGE - 2**20)
+            await stopping
+
+
+async def test_who_asked_for_what_was_cancelled_is_hung_up_on() -> None:
+    async with _listening() as port:
+        with contextlib.suppress(ConnectionResetError):
+            assert await port.answers(_get("/cancelled")) == b""
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_connection_too_many_is_refused_on_each_event_loop(
+    factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def ask() -> bytes:
+        async with _listening(most=1) as port, port.connected() as (reader, writer):
+            writer.write(_get("/1"))
+            await reader.readline()
+            return await port.answers(b"")
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        assert runner.run(ask()).startswith(b"HTTP/1.1 503 Service Unavailable")
