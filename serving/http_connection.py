@@ -54,7 +54,8 @@ class Connection(asyncio.Protocol):
         self._watch: asyncio.TimerHandle | None = None
         self._was_closing = False
         self._room: asyncio.Future[None] | None = None
-        self.task: asyncio.Task[None] | None = None
+        # Answers what has come; None while there is nothing to answer.
+        self._task: asyncio.Task[None] | None = None
         # Done once nothing more can be sent.
         self.gone: asyncio.Future[None] = self._loop.create_future()
 
@@ -75,10 +76,9 @@ class Connection(asyncio.Protocol):
         self.gone.set_result(None)
         if self._watch is not None:
             self._watch.cancel()
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
-        if self.task is not None:
-            self.task.cancel()
+        self.resume_writing()
+        if self._task is not None:
+            self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -137,8 +137,8 @@ class Connection(asyncio.Protocol):
         target = self._url.decode("utf-8", "surrogateescape")
         self._coming = Request(method, target, headers, version, self, parser.should_keep_alive())
         self._requests.append(self._coming)
-        if self.task is None:
-            self.task = self._loop.create_task(self._answer())
+        if self._task is None:
+            self._task = self._loop.create_task(self._answer())
 
     def on_body(self, chunk: bytes) -> None:
         """A piece of a body."""
@@ -175,6 +175,13 @@ class Connection(asyncio.Protocol):
         """As `http_messages.Sender`."""
         self._transport.abort()
 
+    # How it ends
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a request is being answered."""
+        return self._task is not None and not self._task.done()
+
     def close(self) -> None:
         """Let the client have what was sent, and end."""
         self._deaf = True
@@ -182,7 +189,7 @@ class Connection(asyncio.Protocol):
 
     def leave(self) -> None:
         """Answer what has come, but wait for nothing more."""
-        if self.task is None or self.task.done():
+        if not self.under_way:
             self.close()
         for request in self._requests:
             request.keep_alive = False
@@ -210,11 +217,11 @@ class Connection(asyncio.Protocol):
         if self._coming is not None:
             self._coming.keep_alive = False
             self._coming.body.end(broken=self._fault)
-        elif self.task is None:
+        elif not self.under_way:
             self._tell_of_fault()
 
     def _tell_of_fault(self) -> None:
-        refused = Request("", "", {}, "1.1", self, keep_alive=False)
+        refused = Request("", "", {}, "1.1", self)
         text = f"The request is not HTTP/1.1: {self._fault}\n".encode("utf-8", "replace")
         Response(400, text, {"Content-Type": "text/plain"}, close=True).write(refused)
         self._close_later()
@@ -264,7 +271,7 @@ class Connection(asyncio.Protocol):
                 self.close()
                 return
             self._go_on()
-        self.task = None
+        self._task = None
         self._waiting_since = self._loop.time()
         if self._fault:
             self._tell_of_fault()
@@ -288,7 +295,7 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
                 return
             self._was_closing = True
-        elif self.task is None or self.task.done():
+        elif not self.under_way:
             left += self._waiting_since - self._loop.time()
             if left <= 0:
                 self.close()

@@ -92,7 +92,7 @@ async def send(response: Response, request: Request, patience: Patience) -> None
     """Write an answer to its end; a client that does not read on for so long is hung up on."""
     size = len(response.body)
     if size >= OFF_LOOP_FROM:
-        await _send_on(response, request, size, patience.seconds)
+        await _send_on(response, request, patience.seconds)
     elif size < UNREAD_AT_ONCE and not request.sender.unread():
         # The connection takes it at once, whether or not the client reads it.
         response.write(request)
@@ -103,9 +103,9 @@ async def send(response: Response, request: Request, patience: Patience) -> None
             request.sender.abort()
 
 
-async def _send_on(response: Response, request: Request, size: int, patience: float) -> None:
+async def _send_on(response: Response, request: Request, patience: float) -> None:
     """Write an answer of many bytes, as long as the client goes on reading."""
-    unsent, sender = size, request.sender
+    unsent, sender = len(response.body), request.sender
 
     async def write() -> None:
         nonlocal unsent
@@ -116,7 +116,7 @@ async def _send_on(response: Response, request: Request, size: int, patience: fl
 
     writing = asyncio.create_task(write())
     try:
-        unread = size
+        unread = unsent
         while not (await asyncio.wait((writing,), timeout=patience))[0]:
             before, unread = unread, unsent + sender.unread()
             if before - unread < patience * LEAST_BYTES_PER_SECOND:

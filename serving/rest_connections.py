@@ -49,7 +49,7 @@ class Connections:
         self._listener.close()
         for connection in list(self._open_ones):
             connection.leave()
-        under_way = {each for each in self._open_ones if each.task is not None and not each.task.done()}
+        under_way = {each for each in self._open_ones if each.under_way}
         if under_way:
             await asyncio.wait([each.gone for each in under_way], timeout=seconds)
         for connection in under_way & self._open_ones:

@@ -139,7 +139,7 @@ class RestFront:
         answered = Answered("rest", exchange.api, call, exchange.started, now, exchange.code, exchange.error)
         self._metrics.answered(answered)
         for watch in self._watchers:
-            watch(answered, Caller(lambda: dict(request.headers), lambda: request.sender.remote))
+            watch(answered, Caller(lambda: request.headers, lambda: request.sender.remote))
 
     async def _answer(self, exchange: Exchange, path: str) -> bytes:
         """The body of the answer, which is an error's where `exchange.code` is not OK."""
@@ -234,8 +234,7 @@ class RestFront:
         if compressed is not None:
             headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         headers["Content-Type"] = JSON
-        broken = bool(exchange.request.body.broken)
-        close = self._admission.draining or status in HUNG_UP_ON or broken
+        close = self._admission.draining or status in HUNG_UP_ON
         return Response(status, compressed or body, headers, close)
 
     def _cors(self) -> Mapping[str, str]:
