@@ -1,6 +1,5 @@
 """What is measured of our server alone: its start, its memory over many requests, the models in process."""
 
-import json
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ def measured(setting: Setting) -> dict[str, Any]:
         **start(setting),
         **memory(setting),
         **batches(setting),
-        "call_seconds": calls(setting),
+        "call_seconds": call_seconds(setting, "mnist"),
         "request_bytes": request_bytes(setting),
     }
 
@@ -44,23 +43,22 @@ def batches(setting: Setting) -> dict[str, list[float]]:
     with started(OURS, 1, setting) as server:
         turn(server, question, WARM_UP_SECONDS, setting)
         for _ in range(setting.repeat):
-            figures["batch_call_seconds"].append(calls(setting, BATCH)[BATCH])
+            figures["batch_call_seconds"].append(call_seconds(setting, BATCH))
             figures["batch_rates"] += turn(server, question, setting.seconds, setting).rate
     return figures
 
 
-def calls(setting: Setting, *cases: str) -> dict[str, float]:
-    """The seconds of a call in process, by case, from arrays to arrays; of all cases, if none is named."""
-    command = [sys.executable, "-m", "benchmarks.serving.reference", "times", str(setting.store)]
+def call_seconds(setting: Setting, case: str) -> float:
+    """The seconds of a call in process, from arrays to arrays."""
+    command = [sys.executable, "-m", "benchmarks.serving.reference", "time", str(setting.store)]
     done = subprocess.run(
-        [*command, str(setting.store.parent / "examples.npz"), *cases],
+        [*command, str(setting.store.parent / "examples.npz"), case],
         cwd=ROOT,
         env=preparation.environment(),
         stdout=subprocess.PIPE,
         check=True,
     )
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    return float(done.stdout)
 
 
 def start(setting: Setting) -> dict[str, list[float]]:

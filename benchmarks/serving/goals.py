@@ -77,7 +77,8 @@ def _to_peers(figures: Figures, ours: Row | None) -> float | None:
 
 
 def _lone(figures: Figures) -> float | None:
-    row, call = _ours(figures, protocol="grpc", case="mnist", concurrency=1), _call(figures, "mnist")
+    row = _ours(figures, protocol="grpc", case="mnist", concurrency=1)
+    call: float | None = figures.alone.get("call_seconds")
     if row is None or call is None:
         return None
     return (row.subject.median("p50") - row.control.median("p50") - call) * 1e6
@@ -89,11 +90,6 @@ def _batch(figures: Figures) -> float | None:
     )
     ratios = [rate * seconds for rate, seconds in pairs]
     return statistics.median(ratios) if ratios else None
-
-
-def _call(figures: Figures, case: str) -> float | None:
-    seconds: dict[str, float] = figures.alone.get("call_seconds", {})
-    return seconds.get(case)
 
 
 def _tails(figures: Figures) -> Iterable[Goal]:

@@ -3,15 +3,14 @@
 A program of its own, so that TensorFlow's threads are not in the benchmark's process:
 
     python -m benchmarks.serving.reference examples STORE FILE real|sample [DATA_DIR]
-    python -m benchmarks.serving.reference times STORE FILE [CASE ...]
+    python -m benchmarks.serving.reference time STORE FILE CASE
 
-The first writes the examples of all cases; the second prints JSON with the seconds of a call in a loop.
+The first writes the examples of all cases; the second prints the seconds of a case's call in a loop.
 """
 
-import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,23 +77,10 @@ def _call(signature: Any, inputs: dict[str, Any]) -> tuple[str, Any]:
     return name, value.numpy()
 
 
-def times(store: Path, file: Path, names: Sequence[str] = ()) -> dict[str, float]:
-    """The median seconds of a signature's call, from arrays to arrays, for cases of `serving_default`.
-
-    For all of them, where none is named.
-    """
-    examples = cases.read(file)
-    signatures = {name: _load(store, name) for name in ("mnist", "imdb")}
-    return {
-        case.name: _median(
-            lambda case=case: _call(  # type: ignore[misc]
-                signatures[case.model]["serving_default"], dict(examples[case.name].inputs)
-            ),
-            CALLS[case.rows],
-        )
-        for case in cases.CASES
-        if case.default and (not names or case.name in names)
-    }
+def call_seconds(store: Path, file: Path, case: Case) -> float:
+    """The median seconds of a signature's call, from arrays to arrays, for a case of `serving_default`."""
+    signature, inputs = _load(store, case.model)["serving_default"], dict(cases.read(file)[case.name].inputs)
+    return _median(lambda: _call(signature, inputs), CALLS[case.rows])
 
 
 def _median(call: Callable[[], Any], count: int) -> float:
@@ -111,8 +97,8 @@ def _median(call: Callable[[], Any], count: int) -> float:
 def main() -> None:
     """See the module's text."""
     what, store, file = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    if what == "times":
-        print(json.dumps(times(store, file, sys.argv[4:])))
+    if what == "time":
+        print(call_seconds(store, file, cases.BY_NAME[sys.argv[4]]))
     else:
         data_dir = Path(sys.argv[5]) if len(sys.argv) > 5 else None
         write_examples(store, file, sample=sys.argv[4] == "sample", data_dir=data_dir)
