@@ -1,6 +1,7 @@
 """What every test relies on: a clean environment, and where the real data are."""
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +14,9 @@ hypothesis.settings.load_profile("kedge")
 # Set before any test imports TensorFlow, and inherited by the processes that tests start.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+# A shell that runs the tests in the background has SIGINT ignored, and the processes that tests interrupt inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL_DATA = Path(os.environ.pop("KEDGE_DATA_DIR", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
