@@ -15,7 +15,7 @@ hypothesis.settings.load_profile("kedge")
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
-# A shell that runs the tests in the background has SIGINT ignored, and the processes that tests interrupt inherit it.
+# A shell that runs the tests in the background has SIGINT ignored, as would be those that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL_DATA = Path(os.environ.pop("KEDGE_DATA_DIR", Path(__file__).resolve().parents[2] / "shared" / "data"))
