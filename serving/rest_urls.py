@@ -60,9 +60,10 @@ def _nameless(path: str) -> str:
 def _version(text: str | None) -> int | None:
     if text is None:
         return None
-    if int(text[:32]) > MAX_VERSION or len(text.lstrip("0")) > len(str(MAX_VERSION)):
+    digits = text.lstrip("0") or "0"
+    if len(digits) > len(str(MAX_VERSION)) or int(digits) > MAX_VERSION:
         raise errors.invalid_argument(f"Failed to convert version: {text} to numeric.")
-    return int(text)
+    return int(digits)
 
 
 def _label(text: str | None) -> str | None:

@@ -82,7 +82,7 @@ async def test_version_over_64_bits_is_refused(version: str) -> None:
 
 
 async def test_version_with_any_number_of_leading_zeros_is_read() -> None:
-    assert rest_urls.route("GET", f"/v1/models/m/versions/{'0' * 100}7").spec.version == 7
+    assert rest_urls.route("GET", f"/v1/models/m/versions/{'0' * 5000}7").spec.version == 7
 
 
 async def test_stray_path_outside_the_api_is_not_found_in_html(endpoint: Endpoint) -> None:
