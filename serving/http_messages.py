@@ -12,13 +12,14 @@ NO_HEADERS: Mapping[str, str] = {}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SERVER_NAME = "kedge"
 PIECE_BYTES = 64 * 1024
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
+# 499, to which gRPC's CANCELLED maps, is nginx's.
+_REASONS = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
 # Dates of answers have whole seconds: the last one is kept.
 _date: tuple[int, str] = (0, "")
 
 
 class BodyBroken(Exception):  # noqa: N818 - what became of the body.
-    """The rest of a body is not HTTP, or its connection has ended."""
+    """The rest of a body is not HTTP."""
 
 
 class Body:
