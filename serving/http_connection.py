@@ -12,15 +12,21 @@ from serving.http_messages import Body, BodyBroken, Request, Response
 
 _log = logging.getLogger(__name__)
 
-# The most bytes of a request's line and headers, and of what is between two pieces of a body.
+# The most bytes of a request's headers, of those after its body, and of what is between two pieces of that.
 MAX_HEAD_BYTES = 128 * 1024
+MAX_HEADERS = 256
 # The longest URL.
 MAX_URL_BYTES = 64 * 1024
 # From so many bytes of a body on that nobody has taken yet, no more are read.
 MAX_UNREAD_BYTES = 256 * 1024
+# So much is parsed at once, however short the requests in it are: behind one that is not answered yet, the
+# next piece waits.
+PIECE_BYTES = 32 * 1024
 # What is left unread of a body that was refused is read for so long, so that the client gets to the answer.
 LINGERING_SECONDS = 2.0
 LONGEST_REASON = 200
+
+_LONG_HEAD = f"more than {MAX_HEAD_BYTES} bytes of headers"
 
 Handle = Callable[[Request], Awaitable[None]]
 
@@ -28,14 +34,12 @@ Handle = Callable[[Request], Awaitable[None]]
 class Connection(asyncio.Protocol):
     """Reads requests, and has each answered by `handle`, which is cancelled when the client goes away.
 
-    A connection that has waited `idle` seconds for a request's head, whole, is closed. `open_ones` has those
-    that are open.
+    A connection that has waited `idle` seconds for a request's head, whole, is closed.
     """
 
-    def __init__(self, handle: Handle, idle: float, open_ones: "set[Connection]") -> None:
+    def __init__(self, handle: Handle, idle: float) -> None:
         self._handle = handle
         self._idle = idle
-        self._open_ones = open_ones
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._requests: deque[Request] = deque()
@@ -45,7 +49,10 @@ class Connection(asyncio.Protocol):
         self._in_place = False
         self._url = b""
         self._headers: dict[str, str] | None = None
-        # Bytes that came since there was last something to tell of them.
+        self._header_count = self._header_bytes = 0
+        # What has come and is not parsed yet.
+        self._rest = b""
+        # Bytes that were parsed since there was last something to tell of them.
         self._unheard = 0
         self._deaf = False
         self._paused = False
@@ -67,12 +74,10 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0]) if peer else ""
-        self._open_ones.add(self)
         self._watch = self._loop.call_later(self._idle, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody waits for an answer any more."""
-        self._open_ones.discard(self)
         self.gone.set_result(None)
         if self._watch is not None:
             self._watch.cancel()
@@ -82,18 +87,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
-        if self._deaf:
-            return
-        self._unheard += len(data)
-        try:
-            self._parse(data)
-        except httptools.HttpParserError as error:
-            # What a method below raises comes within an error of the parser's.
-            self._fail(str(error.__context__ or error))
-        else:
-            if self._unheard > MAX_HEAD_BYTES:
-                self._fail(f"more than {MAX_HEAD_BYTES} bytes of headers")
-        self._hold_back()
+        self._rest = self._rest + data if self._rest else data
+        self._read()
 
     def pause_writing(self) -> None:
         """The client does not take what is sent as fast as it is made."""
@@ -119,6 +114,12 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; one that comes again is a list (RFC 9110, 5.3). Those after the body are not used."""
+        self._header_count += 1
+        self._header_bytes += len(name) + len(value)
+        if self._header_count > MAX_HEADERS:
+            raise ValueError(f"more than {MAX_HEADERS} headers")
+        if self._header_bytes > MAX_HEAD_BYTES:
+            raise ValueError(_LONG_HEAD)
         if self._headers is not None:
             key, text = name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape")
             self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
@@ -126,6 +127,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The head of a request has come."""
         headers, self._headers, self._unheard = self._headers or {}, None, 0
+        self._header_count = self._header_bytes = 0
         if self._in_place:
             self._in_place = False
             return
@@ -188,11 +190,34 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def leave(self) -> None:
-        """Answer what has come, but wait for nothing more."""
-        if not self.under_way:
+        """Answer the request that is under way as the last one, and wait for nothing more."""
+        if self.under_way:
+            self._requests[0].keep_alive = False
+        else:
             self.close()
-        for request in self._requests:
-            request.keep_alive = False
+
+    def _read(self) -> None:
+        """Parse what has come; what is not wanted yet waits, and no more of it is read."""
+        while self._rest and not self._deaf and not self._sated:
+            piece, self._rest = self._rest[:PIECE_BYTES], self._rest[PIECE_BYTES:]
+            self._unheard += len(piece)
+            try:
+                self._parse(piece)
+            except httptools.HttpParserError as error:
+                # What a method above raises comes within an error of the parser's.
+                self._fail(str(error.__context__ or error))
+            else:
+                if self._unheard > MAX_HEAD_BYTES:
+                    self._fail(_LONG_HEAD)
+        if self._deaf:
+            self._rest = b""
+        self._hold_back()
+
+    @property
+    def _sated(self) -> bool:
+        """Whether more has come than is wanted."""
+        body = self._coming.body if self._coming is not None else None
+        return len(self._requests) > 1 or (body is not None and body.unread > MAX_UNREAD_BYTES)
 
     def _parse(self, data: bytes) -> None:
         while data and not self._deaf:
@@ -234,16 +259,19 @@ class Connection(asyncio.Protocol):
 
     def _hold_back(self) -> None:
         """Read no more while more has come than is wanted; `Body.drained` and the next answer read on."""
-        body = self._coming.body if self._coming is not None else None
-        if len(self._requests) > 1 or (body is not None and body.unread > MAX_UNREAD_BYTES):
-            if not self._paused and not self._transport.is_closing():
-                self._paused = True
-                self._transport.pause_reading()
-            if body is not None:
-                body.drained = self._go_on
+        if not self._sated or self._transport.is_closing():
+            return
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        if self._coming is not None:
+            self._coming.body.drained = self._go_on
 
     def _go_on(self) -> None:
-        if self._paused and len(self._requests) <= 1 and not self._transport.is_closing():
+        if not self._paused or self._sated:
+            return
+        self._read()
+        if not self._sated and not self._transport.is_closing():
             self._paused = False
             self._transport.resume_reading()
 

@@ -1,14 +1,25 @@
 """The REST port's connections: no more of them than are wanted, with TLS or without, ended in time."""
 
 import asyncio
+import logging
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from serving.admission import Admission
-from serving.http_connection import Connection, Handle
+from serving.http_connection import LINGERING_SECONDS, Connection, Handle
 
+_log = logging.getLogger(__name__)
+
+# Connections that the kernel keeps until they are accepted.
+BACKLOG = 1024
+# A client has so long for its TLS handshake.
+HANDSHAKE_SECONDS = 10.0
+# So many of those turned away at once are told why; others are hung up on.
+MAX_REFUSALS = 64
+# How long nothing is accepted when that fails, as for want of descriptors.
+RETRY_SECONDS = 1.0
 _REFUSED = b'{ "error": "The server has too many connections; try again later" }'
 _REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
@@ -26,52 +37,117 @@ class ConnectionLimits:
 
 
 class _Refusal(asyncio.Protocol):
-    """A connection too many: is told so and closed."""
+    """A connection too many: is told so, and has a while to read it."""
+
+    def __init__(self) -> None:
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's are no subclass of it.
-        cast(asyncio.WriteTransport, transport).write(_REFUSAL)
-        transport.close()
+        writing = cast(asyncio.WriteTransport, transport)
+        writing.write(_REFUSAL)
+        # To close while the client sends its request would take the answer from it.
+        if writing.can_write_eof():
+            writing.write_eof()
+        asyncio.get_running_loop().call_later(LINGERING_SECONDS, writing.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone.set_result(None)
+
+
+_P = TypeVar("_P", Connection, _Refusal)
 
 
 class Connections:
-    """The open connections of a port, and what accepts them."""
+    """A port's connections: accepts them from a bound socket, and has their requests answered by `handle`."""
 
-    def __init__(self, listener: asyncio.Server, open_ones: set[Connection]) -> None:
-        self._listener = listener
-        self._open_ones = open_ones
+    def __init__(
+        self, handle: Handle, listening: socket.socket, admission: Admission, limits: ConnectionLimits
+    ) -> None:
+        self._handle = handle
+        self._listening = listening
+        self._admission = admission
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        # Those that have a place, be they shaking hands still, and those that are told there is none.
+        self._placed: set[Connection] = set()
+        self._refused: set[_Refusal] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+        self._go_on()
 
     async def close(self, seconds: float) -> None:
         """Accept no more, close those that wait for a request, and the others once they are answered.
 
         What is left after so many seconds is cut off.
         """
-        self._listener.close()
-        for connection in list(self._open_ones):
+        if self._listening.fileno() >= 0:
+            self._loop.remove_reader(self._listening)
+            self._listening.close()
+        connecting = set(self._connecting)
+        for task in connecting:
+            task.cancel()
+        if connecting:
+            await asyncio.wait(connecting)
+        for connection in list(self._placed):
             connection.leave()
-        under_way = {each for each in self._open_ones if each.under_way}
+        under_way = {each for each in self._placed if each.under_way}
         if under_way:
             await asyncio.wait([each.gone for each in under_way], timeout=seconds)
-        for connection in under_way & self._open_ones:
+        for connection in under_way & self._placed:
             connection.abort()
 
+    def _go_on(self) -> None:
+        # It may have been closed meanwhile.
+        if self._listening.fileno() >= 0:
+            self._loop.add_reader(self._listening, self._accept)
 
-async def listen(
-    handle: Handle, listening: socket.socket, admission: Admission, limits: ConnectionLimits
-) -> Connections:
-    """Answer the HTTP requests on a bound socket by `handle`."""
-    open_ones: set[Connection] = set()
+    def _accept(self) -> None:
+        """Take the connections that have come."""
+        for _ in range(BACKLOG):
+            try:
+                accepted, _ = self._listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionError):
+                return
+            except OSError as error:
+                _log.error("the REST port accepts no connection for a moment: %s", error.strerror)
+                self._loop.remove_reader(self._listening)
+                self._loop.call_later(RETRY_SECONDS, self._go_on)
+                return
+            self._place(accepted)
 
-    def connected() -> asyncio.Protocol:
-        if limits.most and len(open_ones) >= limits.most:
-            admission.turned_away["connections"] += 1
-            return _Refusal()
-        return Connection(handle, limits.idle, open_ones)
+    def _place(self, accepted: socket.socket) -> None:
+        """Give a connection a place, or turn it away."""
+        most = self._limits.most
+        if not most or len(self._placed) < most:
+            self._connect(accepted, Connection(self._handle, self._limits.idle), self._placed)
+            return
+        self._admission.turned_away["connections"] += 1
+        if len(self._refused) < MAX_REFUSALS:
+            self._connect(accepted, _Refusal(), self._refused)
+        else:
+            accepted.close()
 
-    listener = await asyncio.get_running_loop().create_server(
-        connected,
-        sock=listening,
-        ssl=limits.tls,
-        ssl_handshake_timeout=limits.idle if limits.tls else None,
-    )
-    return Connections(listener, open_ones)
+    def _connect(self, accepted: socket.socket, protocol: _P, among: set[_P]) -> None:
+        """Have a protocol speak on what was accepted, and be among these until that has ended."""
+
+        def connected(task: asyncio.Task[object]) -> None:
+            self._connecting.discard(task)
+            if task.cancelled() or task.exception() is not None:
+                accepted.close()
+                among.discard(protocol)
+
+        among.add(protocol)
+        protocol.gone.add_done_callback(lambda _: among.discard(protocol))
+        task = self._loop.create_task(self._shake_hands(accepted, protocol))
+        self._connecting.add(task)
+        task.add_done_callback(connected)
+
+    async def _shake_hands(self, accepted: socket.socket, protocol: asyncio.Protocol) -> None:
+        tls = self._limits.tls
+        # asyncio's own loop does so only where the socket knows its protocol's number.
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await self._loop.connect_accepted_socket(
+            lambda: protocol, accepted, ssl=tls, ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None
+        )

@@ -30,7 +30,7 @@ from serving.observation import Observation
 from serving.options import ServerOptions
 from serving.request_log import RequestLog
 from serving.rest_body import BodyLimits
-from serving.rest_connections import ConnectionLimits, listen
+from serving.rest_connections import ConnectionLimits, Connections
 from serving.rest_front import ReadPage, RestFront, RestOptions
 from serving.served import Served
 from serving.states import State
@@ -202,7 +202,7 @@ class ModelServer:
             idle=options.rest_api_idle_timeout_seconds,
             tls=tls.context(self._tls) if self._tls and options.rest_api_ssl else None,
         )
-        connections = await listen(front.handle, listening, self._admission, limits)
+        connections = Connections(front.handle, listening, self._admission, limits)
         self._started.push_async_callback(connections.close, LAST_ANSWERS_SECONDS)
         port: int = listening.getsockname()[1]
         return port

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import re
 import socket
 import ssl
@@ -13,13 +14,14 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from serving import http_connection, rest_body
+from serving import http_connection, rest_body, rest_connections
 from serving.admission import Admission
-from serving.http_connection import MAX_HEAD_BYTES, MAX_UNREAD_BYTES, MAX_URL_BYTES, Connection
+from serving.http_connection import MAX_HEAD_BYTES, MAX_HEADERS, MAX_UNREAD_BYTES, MAX_URL_BYTES, Connection
 from serving.http_messages import NO_HEADERS, BodyBroken, Request, Response
 from serving.patience import Patience
-from serving.rest_connections import ConnectionLimits, Connections, listen
+from serving.rest_connections import ConnectionLimits, Connections
 from tests.serving.certificates import Authority, context
+from wire.errors import Code, http_status
 
 # Longer than a test takes; what is waited for so long has not come.
 PATIENCE = 20
@@ -52,8 +54,9 @@ class Port:
             body, headers = await _whole(request)
         self.asked.append((request.method, request.path, body))
         self.headers.append(dict(request.headers))
+        status = int(request.path.removeprefix("/status/")) if request.path.startswith("/status/") else 200
         told = bytes(LARGE) if request.path == "/large" else request.path.encode() + b" " + body
-        await rest_body.send(Response(200, told, headers), request, Patience(PATIENCE))
+        await rest_body.send(Response(status, told, headers), request, Patience(PATIENCE))
 
     async def _wait(self) -> None:
         self.waiting.set()
@@ -103,7 +106,7 @@ async def _listening(
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port.number = listening.getsockname()[1]
-        port.connections = await listen(port.handle, listening, Admission(), limits)
+        port.connections = Connections(port.handle, listening, Admission(), limits)
         try:
             yield port
         finally:
@@ -166,9 +169,13 @@ async def test_bodies_end_where_they_say(sent: bytes, body: bytes, piece: int) -
         _post(b"abc", "Transfer-Encoding: gzip"),
         _post(b"1;" + b"x" * (8 * MAX_HEAD_BYTES), CHUNKED),
         _post(b"0\r\nTrailer: " + b"x" * (8 * MAX_HEAD_BYTES), CHUNKED),
+        _post(b"0\r\n" + b"X:\r\n" * (MAX_HEADERS + 1) + b"\r\n", CHUNKED),
     ],
-    ids=["no-size", "longer-than-its-size", "no-chunks", "endless-extension", "endless-trailers"],
-)
+    ids=[
+        "no-size", "longer-than-its-size", "no-chunks", "endless-extension", "endless-trailers",
+        "many-trailers",
+    ],
+)  # fmt: skip
 async def test_body_that_breaks_off_is_answered_and_ends_the_connection(sent: bytes) -> None:
     async with _listening() as port:
         answers = await port.answers(sent, LAST)
@@ -186,7 +193,8 @@ async def test_body_that_breaks_off_is_answered_and_ends_the_connection(sent: by
         (b"hello\r\n\r\n", "method"),
         (_get("/" + "x" * MAX_URL_BYTES), "a URL of more than 65536 bytes"),
         (_get("/", "X: " + "x" * (2 * MAX_HEAD_BYTES)), "more than 131072 bytes of headers"),
-        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * MAX_HEAD_BYTES, "more than 131072 bytes of headers"),
+        (_get("/", "X: " + "x" * (MAX_HEAD_BYTES + 1)), "more than 131072 bytes of headers"),
+        (_get("/", *(["X:"] * (MAX_HEADERS + 1))), "more than 256 headers"),
         (_post(b"0\r\n\r\n", CHUNKED, "Content-Length: 5"), "Content-Length"),
         (_post(b"abc", "Content-Length: 3", "Content-Length: 4"), "Content-Length"),
         (_post(b"abc", "Content-Length: -3"), "Content-Length"),
@@ -195,8 +203,8 @@ async def test_body_that_breaks_off_is_answered_and_ends_the_connection(sent: by
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "method"),
     ],
     ids=[
-        "no-http", "long-url", "long-header", "many-headers", "length-and-chunks", "two-lengths",
-        "negative-length", "space-in-name", "http2", "tls",
+        "no-http", "long-url", "long-header", "longer-than-a-read", "many-headers", "length-and-chunks",
+        "two-lengths", "negative-length", "space-in-name", "http2", "tls",
     ],
 )  # fmt: skip
 async def test_what_is_not_http_1_1_is_told_why_and_hung_up_on(sent: bytes, reason: str) -> None:
@@ -236,6 +244,16 @@ async def test_answers_go_out_in_the_order_of_the_requests() -> None:
             port.gate.set()
             bodies = list(_bodies(await reader.read()))
         assert bodies == [b"/wait ", *(b"/%d " % number for number in range(3000)), b"/last "]
+
+
+async def test_requests_that_wait_for_an_answer_are_not_all_taken_apart() -> None:
+    """One read has thousands of the shortest, which as objects take a hundred times their bytes."""
+    async with _listening() as port, port.connected() as (_, writer):
+        writer.write(_get("/wait") + b"GET / HTTP/1.1\r\n\r\n" * 50_000)
+        await port.waiting.wait()
+        assert port.connections is not None
+        (connection,) = port.connections._placed
+        assert len(connection._requests) < 2000
 
 
 @pytest.mark.parametrize(
@@ -345,7 +363,7 @@ async def test_large_body_is_read_only_as_it_is_taken(monkeypatch: pytest.Monkey
         writer.write(_post(bytes(LARGE), f"Content-Length: {LARGE}", path="/wait"))
         await held_back.wait()
         assert port.connections is not None
-        (connection,) = port.connections._open_ones
+        (connection,) = port.connections._placed
         assert MAX_UNREAD_BYTES < connection._requests[0].body.unread < LARGE // 4
         port.gate.set()
         await writer.drain()
@@ -427,15 +445,24 @@ async def test_stop_cuts_off_what_takes_too_long() -> None:
             await port.gone.wait()
 
 
-async def test_stop_lets_who_reads_slowly_have_the_answer_also_with_tls(tmp_path: Path) -> None:
+@pytest.fixture
+def certified(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The contexts of a server with TLS and of its clients."""
     authority = Authority()
     issued = authority.issue()
     (tmp_path / "server.pem").write_text(issued.key + issued.certificate)
     served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     served.load_cert_chain(tmp_path / "server.pem")
+    return served, context(authority, tmp_path)
+
+
+async def test_stop_lets_who_reads_slowly_have_the_answer_also_with_tls(
+    certified: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    served, trusting = certified
     async with _listening(tls=served) as port:
         assert port.connections is not None
-        async with port.connected(context(authority, tmp_path)) as (reader, writer):
+        async with port.connected(trusting) as (reader, writer):
             writer.write(_get("/large"))
             await reader.readuntil(b"\r\n\r\n")
             stopping = asyncio.create_task(port.connections.close(PATIENCE))
@@ -451,15 +478,99 @@ async def test_who_asked_for_what_was_cancelled_is_hung_up_on() -> None:
             assert await port.answers(_get("/cancelled")) == b""
 
 
+# How many there are
+
+
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("size", [0, 10, 10**6])
 def test_connection_too_many_is_refused_on_each_event_loop(
-    factory: Callable[[], asyncio.AbstractEventLoop],
+    factory: Callable[[], asyncio.AbstractEventLoop], size: int
 ) -> None:
     async def ask() -> bytes:
         async with _listening(most=1) as port, port.connected() as (reader, writer):
             writer.write(_get("/1"))
             await reader.readline()
-            return await port.answers(b"")
+            return await port.answers(_post(bytes(size), f"Content-Length: {size}"))
 
     with asyncio.Runner(loop_factory=factory) as runner:
         assert runner.run(ask()).startswith(b"HTTP/1.1 503 Service Unavailable")
+
+
+async def test_only_so_many_are_told_at_once_that_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest_connections, "MAX_REFUSALS", 1)
+    async with _listening(most=1) as port, port.connected() as (reader, writer):
+        writer.write(_get("/1"))
+        await reader.readline()
+        async with port.connected() as (told, _):
+            assert b"503" in await told.readline()
+            assert await port.answers() == b""
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_handshake_takes_a_place_and_gives_it_back(
+    factory: Callable[[], asyncio.AbstractEventLoop], certified: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    """One that is mute keeps the next out, one that fails or is too slow keeps nobody out any more."""
+    served, trusting = certified
+
+    async def ask(port: Port) -> bytes:
+        async with port.connected(trusting) as (reader, writer):
+            writer.write(LAST)
+            return await reader.readline()
+
+    async def fail_and_ask() -> None:
+        async with _listening(most=1, tls=served) as port:
+            async with port.connected() as (mute, writer):
+                assert b" 503 " in await ask(port)
+                writer.write(b"GET / HTTP/1.1\r\n\r\n")
+                await mute.read()
+            assert b" 200 " in await ask(port)
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(fail_and_ask())
+
+
+async def test_slow_handshake_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, certified: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    monkeypatch.setattr(rest_connections, "HANDSHAKE_SECONDS", 0.05)
+    async with _listening(tls=certified[0]) as port, port.connected() as (mute, _):
+        assert await mute.read() == b""
+        assert port.connections is not None
+        assert port.connections._placed == set()
+
+
+async def test_stop_waits_for_no_handshake(certified: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    served, trusting = certified
+    async with _listening(tls=served) as port, port.connected() as (mute, _):
+        assert port.connections is not None
+        # The one before is accepted, too, then.
+        async with port.connected(trusting):
+            pass
+        await port.connections.close(PATIENCE)
+        assert await mute.read() == b""
+
+
+async def test_port_that_could_not_accept_accepts_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rest_connections, "RETRY_SECONDS", 0.01)
+
+    def accept(listening: socket.socket) -> None:
+        monkeypatch.undo()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async with _listening() as port:
+        monkeypatch.setattr(socket.socket, "accept", accept)
+        assert list(_bodies(await port.answers(LAST))) == [b"/last "]
+    assert "Too many open files" in caplog.text
+
+
+# Answers
+
+
+@pytest.mark.parametrize("status", sorted({http_status(code) for code in Code}))
+async def test_answer_has_its_status_and_reason(status: int) -> None:
+    async with _listening() as port:
+        line = (await port.answers(_get(f"/status/{status}", "Connection: close"))).split(b"\r\n")[0]
+        assert re.fullmatch(rb"HTTP/1\.1 %d [A-Z][A-Za-z ]+" % status, line)
