@@ -55,11 +55,6 @@ def unknown_label(label: str) -> StatusError:
     return invalid_argument(f"Unrecognized servable version label: {label}")
 
 
-def labels_not_built(label: str) -> StatusError:
-    """No configuration has been applied yet, so no label is known."""
-    return StatusError(Code.UNAVAILABLE, f"Model labels does not init yet.{label}")
-
-
 def status_not_found(name: str, version: int | None = None) -> StatusError:
     """GetModelStatus has never seen this model, or this version of it."""
     if version is None:
