@@ -1,10 +1,11 @@
 """The HTTP server of the page: the standard library's, with bounds on what it takes.
 
 A request has a connection and a thread of its own. At most `CONNECTIONS` are open at a time, and `WORK`
-requests are answered at a time; who connects and sends nothing is cut off after `PATIENCE` seconds.
+requests that have come whole are answered at a time; one that has not after `PATIENCE` seconds is cut off.
 """
 
 import contextlib
+import io
 import ipaddress
 import socket
 import sys
@@ -95,6 +96,29 @@ def serving(address: str, port: int, playground: Playground) -> Iterator[PageSer
             server.drain(PATIENCE)
 
 
+class _Arriving(io.RawIOBase):
+    """What comes on a connection within `PATIENCE` seconds in all, however it trickles."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._deadline = time.monotonic() + PATIENCE
+
+    def readable(self) -> bool:
+        """Say so, for it to be buffered."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what there is; raises TimeoutError where nothing comes in time."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        try:
+            return self._connection.recv_into(buffer)
+        finally:
+            self._connection.settimeout(PATIENCE)
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Reads a request within the bounds, and writes the answer."""
 
@@ -102,10 +126,20 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = PATIENCE
     server_version, sys_version = "kedge", ""
 
+    def setup(self) -> None:
+        """Read with one deadline for the whole request: a connection has no second one."""
+        super().setup()
+        self.rfile = io.BufferedReader(_Arriving(self.connection))
+
     def do_GET(self) -> None:
         """Answer any method: `routes` tells which are allowed."""
-        with self.server.work:
-            self._write(self._answer())
+        try:
+            body = self._body()
+        except Wrong as error:
+            self._write(failure(error.status, str(error), error.headers))
+        else:
+            with self.server.work:
+                self._write(self._answer(body))
 
     do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_GET  # noqa: N815
 
@@ -116,11 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing: what goes wrong is on the page."""
 
-    def _answer(self) -> Response:
-        try:
-            body = self._body()
-        except Wrong as error:
-            return failure(error.status, str(error), error.headers)
+    def _answer(self, body: bytes) -> Response:
         headers = {name.lower(): value for name, value in self.headers.items()}
         try:
             return respond(self.server.playground, Request(self.command, self.path, headers, body))

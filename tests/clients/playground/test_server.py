@@ -329,6 +329,39 @@ def test_callers_who_say_nothing_hold_up_nobody(fixed: PageServer) -> None:
             connection.close()
 
 
+def begin_body(page: PageServer) -> socket.socket:
+    """Send the head of a question, and nothing yet of its body of 1000 bytes."""
+    connection = socket.create_connection(("127.0.0.1", page.server_port))
+    connection.sendall(b"POST /api/review HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
+    return connection
+
+
+def test_bodies_that_do_not_come_hold_up_nobody(fixed: PageServer) -> None:
+    slow = [begin_body(fixed) for _ in range(server.WORK + 4)]
+    try:
+        assert web().get(f"{fixed.url}/healthz").json() == {"status": "ok"}
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_body_that_trickles_is_cut_off(fixed: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte comes many times within the patience, and the body does not."""
+    monkeypatch.setattr(server, "PATIENCE", 0.2)
+    with begin_body(fixed) as connection:
+        connection.settimeout(0.02)
+        for _ in range(150):
+            try:
+                connection.sendall(b" ")
+                assert connection.recv(1) == b""
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                pass
+            return
+    pytest.fail("the connection is still open")
+
+
 def test_connections_beyond_the_bound_are_dropped(fixed: PageServer) -> None:
     held = [socket.create_connection(("127.0.0.1", fixed.server_port)) for _ in range(server.CONNECTIONS)]
     try:
