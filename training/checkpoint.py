@@ -2,7 +2,7 @@
 
 A checkpoint is one file, STORE/.checkpoints/NAME.npz: the arrays of a paused fit, and as JSON the rest of it
 and what the job was of. Weights that go on from a checkpoint are, to the bit, those of a fit that was never
-paused, so a checkpoint of anything else is refused.
+paused, so no job goes on from a checkpoint of anything else. It starts anew, which takes time and no more.
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ import numpy as np
 
 from models.model import Examples, Model, RaggedArray
 from training import result, store, whole_file
-from training.errors import DataError
 from training.fit import History, Pause
 
 DIRECTORY = ".checkpoints"
 """Beside the models of the store; servers take no name with a dot in front for a model."""
-DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
-ANEW = "train with --no-resume to start anew"
+DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 GATE = {"min_accuracy", "sample_min_accuracy"}
 """Numbers of a recipe that the weights do not depend on."""
 
@@ -47,9 +45,17 @@ def identity(model: Model, network: keras.Model, train: Examples, seed: int) -> 
     return dict(json.loads(json.dumps(facts)))  # as it is read back: tuples become lists
 
 
+class Unusable(Exception):  # noqa: N818 (no error: the fit starts anew)
+    """The checkpoint is none of this job's; the message tells why."""
+
+
 @dataclass(frozen=True)
 class CheckpointFile:
-    """Where the checkpoint of a job is; `identity` is what the job is of."""
+    """Where the checkpoint of a job is; `identity` is what the job is of.
+
+    A model has one such file: what another job left there is replaced where this one is paused too, and
+    removed where it ends.
+    """
 
     path: Path
     identity: Mapping[str, Any]
@@ -62,7 +68,7 @@ class CheckpointFile:
     def read(self) -> Pause | None:
         """Return where the job was paused, None where it was not.
 
-        Raises DataError where the file is damaged, or of another job.
+        Raises Unusable where the file is damaged, or of another job.
         """
         try:
             with np.load(io.BytesIO(self.path.read_bytes()), allow_pickle=False) as arrays:
@@ -74,7 +80,7 @@ class CheckpointFile:
         except FileNotFoundError:
             return None
         except DAMAGED as error:
-            raise DataError(f"the checkpoint {self.path} is damaged ({error}); {ANEW}") from error
+            raise Unusable(f"the checkpoint {self.path} is damaged: {error}") from error
 
     def write(self, pause: Pause) -> None:
         """Write the file; raises StoreError where that cannot be done."""
@@ -88,7 +94,7 @@ class CheckpointFile:
             whole_file.write(self.path, stream.getvalue())
 
     def remove(self) -> None:
-        """Remove the file, now that the job it is of has ended."""
+        """Remove the file, now that the job has ended."""
         with store.explained(self.path.parent.parent):
             self.path.unlink(missing_ok=True)
 
@@ -100,10 +106,7 @@ class CheckpointFile:
             if theirs.get(name) != self.identity.get(name)
         ]
         if differences:
-            raise DataError(
-                f"the checkpoint {self.path} is of another job ({', '.join(differences)}): go on with that"
-                f" one's options, or {ANEW}"
-            )
+            raise Unusable(f"the checkpoint {self.path} is of another job: {', '.join(differences)}")
 
 
 def _contents(examples: Examples) -> list[bytes]:

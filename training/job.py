@@ -14,11 +14,11 @@ import tensorflow as tf
 
 from models.model import Model, Splits
 from training import data, export, figures, gate, refused, retention, store, verify, warm_up
-from training.checkpoint import CheckpointFile, identity
+from training.checkpoint import CheckpointFile, Unusable, identity
 from training.data import LoadedData
 from training.errors import GateError, PreemptedError, RefusedError, StoreError
 from training.evaluate import Score, evaluate
-from training.fit import Paused
+from training.fit import Pause, Paused
 from training.labels import labels
 from training.phases import Fitted, fit_network, unfitted
 from training.preemption import Preemption
@@ -118,6 +118,21 @@ def checkpoint_of(options: JobOptions, loaded: LoadedData) -> CheckpointFile:
     )
 
 
+def start_of(options: JobOptions, checkpoint: CheckpointFile, progress: Progress) -> Pause | None:
+    """Return where the fit goes on, None where it starts anew; tell which, if there is a checkpoint."""
+    if not options.resume:
+        return None
+    try:
+        start = checkpoint.read()
+    except Unusable as reason:
+        kept = "it is kept until this job is paused or done"
+        progress.warning(f"{options.model.name}: {reason}; starting anew, {kept}")
+        return None
+    if start:
+        progress.line(f"{options.model.name}: going on from the checkpoint {checkpoint.path}")
+    return start
+
+
 def fit(
     options: JobOptions,
     loaded: LoadedData,
@@ -126,9 +141,7 @@ def fit(
     preemption: Preemption,
 ) -> Fitted:
     """Fit the network; where SIGTERM comes meanwhile, leave a checkpoint and raise PreemptedError."""
-    start = checkpoint.read() if options.resume else None
-    if start:
-        progress.line(f"{options.model.name}: going on from the checkpoint {checkpoint.path}")
+    start = start_of(options, checkpoint, progress)
     with preemption.deferred():
         try:
             return fit_network(

@@ -1,6 +1,7 @@
 """A fit that is ended goes on from its checkpoint, and ends as if nothing had been."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -15,12 +16,12 @@ from models.model import Model
 from training import fit as fitting
 from training import job
 from training.checkpoint import CheckpointFile, identity
-from training.errors import DataError, PreemptedError
+from training.errors import PreemptedError
 from training.fit import Pause, Paused
 from training.job import JobOptions
 from training.phases import Fitted, fit_network, unfitted
 from training.preemption import Preemption
-from training.progress import Silent
+from training.progress import Lines, Silent
 
 
 def file_of(model: Model, store: Path, seed: int = 0) -> CheckpointFile:
@@ -40,6 +41,20 @@ def fit_paused_at_every(model: Model, file: CheckpointFile) -> tuple[Fitted, int
             file.write(stop.pause)
         else:
             return fitted, pauses
+
+
+class Log(Lines):
+    """Keeps what a job reports."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
 
 
 def dropout(hidden: tuple[int, ...]) -> Any:
@@ -108,16 +123,45 @@ def paused(model: Model, tmp_path: Path) -> CheckpointFile:
         ),
     ],
 )
-def test_checkpoint_of_another_job_is_refused_and_left(
+def test_checkpoint_of_another_job_is_told_and_the_job_starts_anew(
     model: Model, paused: CheckpointFile, tmp_path: Path, change: Callable[[Model], Any], message: str
 ) -> None:
     options = replace(JobOptions(model=model, model_store=tmp_path, sample=True), **change(model))
-    with pytest.raises(DataError, match=f"is of another job .*{message}.*--no-resume") as caught:
-        job.train(options)
-    assert caught.value.exit_code == 3
-    assert "\n" not in str(caught.value)
-    assert paused.path.is_file()
-    assert job.train(replace(options, resume=False)).version == 1
+    log = Log()
+    assert job.train(options, log).version == 1
+    (warning,) = log.warnings
+    assert re.search(rf"is of another job: .*{message}.*; starting anew", warning)
+    assert "\n" not in warning
+    assert log.lines[1].startswith("points: epoch 1/")
+    assert not paused.path.exists(), "or each job after it would tell it again"
+
+
+def test_checkpoint_of_another_job_is_left_by_one_interrupted_and_replaced_by_one_paused(
+    changed: Callable[..., Model], paused: CheckpointFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    longer, preemption = changed(epochs=4), Preemption()
+    options = JobOptions(model=longer, model_store=tmp_path, sample=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(job, "score_of", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            job.train(options)
+    assert paused.read() is not None
+    preemption.requested = True
+    with pytest.raises(PreemptedError):
+        job.train(options, None, preemption)
+    assert file_of(longer, tmp_path).read() is not None
+
+
+def test_no_resume_starts_anew_and_tells_of_no_checkpoint(
+    model: Model, paused: CheckpointFile, tmp_path: Path
+) -> None:
+    log = Log()
+    options = JobOptions(model=model, model_store=tmp_path, sample=True, seed=3, resume=False)
+    assert job.train(options, log).version == 1
+    assert log.warnings == []
     assert not paused.path.exists()
 
 
@@ -130,11 +174,23 @@ def test_gate_s_numbers_do_not_make_another_job(model: Model, paused: Checkpoint
     assert job.train(replace(options, model=replace(model, recipe=model.recipe.changed(min_accuracy=0.2))))
 
 
-@pytest.mark.parametrize("spoil", [lambda content: content[:100], lambda _: b"", lambda _: b"PK\x03\x04"])
-def test_damaged_checkpoint_is_refused(paused: CheckpointFile, spoil: Callable[[bytes], bytes]) -> None:
+def of_unknown_compression(content: bytes) -> bytes:
+    place = content.index(b"PK\x01\x02") + 10
+    return content[:place] + b"c" + content[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda content: content[:100], lambda _: b"", lambda _: b"PK\x03\x04", of_unknown_compression],
+)
+def test_damaged_checkpoint_is_told_and_the_job_starts_anew(
+    model: Model, paused: CheckpointFile, tmp_path: Path, spoil: Callable[[bytes], bytes]
+) -> None:
     paused.path.write_bytes(spoil(paused.path.read_bytes()))
-    with pytest.raises(DataError, match=r"is damaged .*--no-resume"):
-        paused.read()
+    log = Log()
+    assert job.train(JobOptions(model=model, model_store=tmp_path, sample=True), log).version == 1
+    (warning,) = log.warnings
+    assert re.search("points.npz is damaged: .*; starting anew", warning)
 
 
 def test_checkpoint_replaces_the_one_before_whole(
