@@ -77,6 +77,11 @@ class Pause:
     weights: tuple[Array, ...] = ()
     chosen: History | None = None
 
+    @property
+    def history(self) -> History:
+        """The measures of the epochs that are done."""
+        return History(*(tuple(column) for column in zip(*self.rows, strict=True)))
+
 
 class Paused(Exception):  # noqa: N818 (no error: somebody asked for it)
     """A fit stopped because it was asked to; `pause` is where."""
@@ -95,11 +100,11 @@ def fit(
     advance: Callable[[str], None],
     start: Pause | None = None,
     paused: Callable[[], bool] = lambda: False,
-) -> History:
-    """Fit the network in place and return its history; `advance` is called after every epoch.
+) -> Pause:
+    """Fit the network in place and return where the fit ends; `advance` is called after every epoch.
 
-    `paused` is called between calls into the graph, of BATCHES_IN_A_CALL each, and once the last epoch is
-    done. Where it says so the fit ends with Paused, and one that starts there ends as this would have.
+    `paused` is called before each call into the graph, of BATCHES_IN_A_CALL. Where it says so the fit ends
+    with Paused, and one that starts there ends as this would have.
     """
     optimizer = keras.optimizers.get(settings.optimizer)
     optimizer.build(network.trainable_variables)
@@ -111,15 +116,15 @@ def fit(
     rows, position, totals = [*start.rows], start.position, np.array(start.totals)
     count, stride = len(examples.labels), BATCHES_IN_A_CALL * settings.batch_size
 
-    def look() -> None:
-        if paused():
-            weights = tuple(variable.numpy() for variable in variables)
-            raise Paused(Pause(tuple(rows), position, tuple(totals.tolist()), weights, start.chosen))
+    def here() -> Pause:
+        weights = tuple(variable.numpy() for variable in variables)
+        return Pause(tuple(rows), position, tuple(totals.tolist()), weights, start.chosen)
 
     for epoch in range(len(rows), settings.epochs):
         order = np.random.default_rng([settings.seed, epoch]).permutation(count).astype(np.int32)
         while position < count:
-            look()
+            if paused():
+                raise Paused(here())
             totals = totals + run(order[position : position + stride]).numpy()
             position += stride
         rows.append((*_means(totals), *(_means(validate().numpy()) if validate else ())))
@@ -127,8 +132,7 @@ def fit(
         advance(
             f"loss {rows[-1][-2]:.4f}, accuracy {rows[-1][-1]:.4f}" + (" (validation)" if validate else "")
         )
-    look()
-    return History(*(tuple(column) for column in zip(*rows, strict=True)))
+    return here()
 
 
 def _restore(variables: Sequence[keras.Variable], weights: Sequence[Array]) -> None:

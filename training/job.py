@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import tensorflow as tf
 from models.model import Model, Splits
 from training import data, export, figures, gate, refused, retention, store, verify, warm_up
 from training.checkpoint import CheckpointFile, Unusable, identity
+from training.clock import Clock
 from training.data import LoadedData
 from training.errors import GateError, PreemptedError, RefusedError, StoreError
 from training.evaluate import Score, evaluate
@@ -38,7 +38,7 @@ class JobOptions:
 
     `min_accuracy` is the least accuracy on the test set, 0..1, None the recipe's; `max_regression` how much
     lower it may be than that of the version that is served now, None not to compare. `keep` is how many
-    versions to keep, None all. With `resume` a fit that was paused by SIGTERM goes on.
+    versions to keep, None all. With `resume` a fit that SIGTERM ended, or what comes after it, goes on.
     """
 
     model: Model
@@ -65,32 +65,18 @@ def train(
     Raises TrainingError (DataError, StoreError, GateError, PreemptedError). However it ends, the store holds
     the new version whole, or its versions are as they were.
     """
-    progress, preemption = progress or Silent(), preemption or Preemption()
-    model, clock = options.model, Clock()
+    progress, preemption, clock = progress or Silent(), preemption or Preemption(), Clock()
     with store.staging(options.base) as staged:
         with clock.phase("load"):
             loaded = load(options, progress)
         checkpoint = checkpoint_of(options, loaded)
-        with clock.phase("fit"):
-            fitted = fit(options, loaded, checkpoint, progress, preemption)
-        with clock.phase("evaluate"):
-            score = score_of(model, fitted, loaded.splits)
-        with clock.phase("export"):
-            answers = write_version(staged, model, fitted, loaded.splits, score)
-        with clock.phase("report"):
-            evidence = gather(model, fitted.network, loaded.splits, score.outputs, options.base)
-        made = describe(options, loaded, fitted, score, clock.seconds)
-        try:
-            with clock.phase("check"):
-                check_quality(options, loaded, score, progress)
-                verify.verify(staged, answers)
-        except GateError as error:
-            refusal = refuse(staged, made, evidence, str(error))
+        with preemption.deferred():
+            with clock.phase("fit"):
+                fitted = fit(options, loaded, checkpoint, progress, preemption)
+            with kept(fitted, checkpoint, preemption):
+                made, evidence = make_version(staged, options, loaded, fitted, clock=clock, progress=progress)
+            published = publish(staged, made, evidence)
             checkpoint.remove()
-            raise refusal from error
-        tell_untried(model, answers, progress)
-        published = publish(staged, made, evidence)
-    checkpoint.remove()
     remove_old(options, progress)
     return published
 
@@ -142,21 +128,69 @@ def fit(
 ) -> Fitted:
     """Fit the network; where SIGTERM comes meanwhile, leave a checkpoint and raise PreemptedError."""
     start = start_of(options, checkpoint, progress)
-    with preemption.deferred():
-        try:
-            return fit_network(
-                options.model,
-                loaded.splits,
-                options.seed,
-                progress,
-                start=start,
-                paused=lambda: preemption.requested,
-            )
-        except Paused as stop:
-            checkpoint.write(stop.pause)
-            raise PreemptedError(
-                f"terminated; the fit is kept in {checkpoint.path}, and the same command goes on from there"
-            ) from stop
+    try:
+        return fit_network(
+            options.model,
+            loaded.splits,
+            options.seed,
+            progress,
+            start=start,
+            paused=lambda: preemption.requested,
+        )
+    except Paused as stop:
+        raise keep(stop.pause, checkpoint) from stop
+
+
+@contextmanager
+def kept(fitted: Fitted, checkpoint: CheckpointFile, preemption: Preemption) -> Iterator[None]:
+    """Where SIGTERM ends what runs inside, leave a checkpoint of the fit and raise PreemptedError.
+
+    Where the gate refuses the network no checkpoint is left: the same fit would be refused again.
+    """
+    try:
+        with preemption.allowed():
+            yield
+    except SystemExit as stop:
+        raise keep(fitted.end, checkpoint) from stop
+    except RefusedError:
+        checkpoint.remove()
+        raise
+
+
+def keep(pause: Pause, checkpoint: CheckpointFile) -> PreemptedError:
+    """Write the checkpoint, and return the error that tells where it is."""
+    checkpoint.write(pause)
+    return PreemptedError(
+        f"terminated; the fit is kept in {checkpoint.path}, and the same command goes on from there"
+    )
+
+
+def make_version(
+    staged: Path,
+    options: JobOptions,
+    loaded: LoadedData,
+    fitted: Fitted,
+    *,
+    clock: Clock,
+    progress: Progress,
+) -> tuple[JobResult, Evidence]:
+    """Evaluate the network, write a version of it, and try that; raises RefusedError where it is not good."""
+    model = options.model
+    with clock.phase("evaluate"):
+        score = score_of(model, fitted, loaded.splits)
+    with clock.phase("export"):
+        answers = write_version(staged, model, fitted, loaded.splits, score)
+    with clock.phase("report"):
+        evidence = gather(model, fitted.network, loaded.splits, score.outputs, options.base)
+    made = describe(options, loaded, fitted, score, clock.seconds)
+    try:
+        with clock.phase("check"):
+            check_quality(options, loaded, score, progress)
+            verify.verify(staged, answers)
+    except GateError as error:
+        raise refuse(staged, made, evidence, str(error)) from error
+    tell_untried(model, answers, progress)
+    return made, evidence
 
 
 def score_of(model: Model, fitted: Fitted, splits: Splits) -> Score:
@@ -274,19 +308,3 @@ def publish(staged: Path, made: JobResult, evidence: Evidence) -> JobResult:
 
     path = store.publish(staged, label)
     return numbered(int(path.name))
-
-
-class Clock:
-    """Keeps the wall-clock seconds of each phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Time what runs inside."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(time.perf_counter() - start, 3)

@@ -18,12 +18,16 @@ LARGEST_SHARE = (2, 5)
 
 @dataclass(frozen=True)
 class Fitted:
-    """A network to export: how many epochs it was fitted for, and the history that this number rests on."""
+    """A network to export: how many epochs it was fitted for, and the history that this number rests on.
+
+    `end` is where the fit ended: one that starts there has nothing left to do.
+    """
 
     network: keras.Model
     epochs: int
     history: History
     held_out: int
+    end: Pause
 
     @property
     def best_epoch(self) -> int:
@@ -50,7 +54,7 @@ def fit_network(
 
     def run(
         title: str, epochs: int, examples: Tensors, start: Pause, held_out: Tensors | None = None
-    ) -> tuple[keras.Model, History]:
+    ) -> tuple[keras.Model, Pause]:
         network = unfitted(model, seed)
         settings = Settings(
             loss=recipe.loss,
@@ -65,16 +69,17 @@ def fit_network(
             )
 
     if not held_out:
-        network, history = run("epoch", recipe.epochs, examples, start)
-        return Fitted(_exportable(model, network, seed), len(history.loss), history, held_out)
+        network, end = run("epoch", recipe.epochs, examples, start)
+        return Fitted(_exportable(model, network, seed), len(end.rows), end.history, held_out, end)
     chosen = start.chosen
     if chosen is None:
         fitted_on, validated_on = examples.part(held_out, count), examples.part(0, held_out)
-        _, chosen = run("phase 1, epoch", recipe.epochs, fitted_on, start, validated_on)
+        _, end = run("phase 1, epoch", recipe.epochs, fitted_on, start, validated_on)
+        chosen = end.history
         progress.line(f"{model.name}: the validation loss was lowest at epoch {chosen.best_epoch}")
         start = Pause(chosen=chosen)
-    network, history = run("phase 2, epoch", chosen.best_epoch, examples, start)
-    return Fitted(_exportable(model, network, seed), len(history.loss), chosen, held_out)
+    network, end = run("phase 2, epoch", chosen.best_epoch, examples, start)
+    return Fitted(_exportable(model, network, seed), len(end.rows), chosen, held_out, end)
 
 
 def unfitted(model: Model, seed: int) -> keras.Model:

@@ -14,7 +14,7 @@ TERMINATED = 143
 class Preemption:
     """Ends the process on SIGTERM as an exception does; while that is deferred it only notes the wish.
 
-    `requested` is whether SIGTERM came. What defers it must look at that every few seconds.
+    `requested` is whether SIGTERM came. What defers it looks at that every few seconds, or is done as soon.
     """
 
     def __init__(self) -> None:
@@ -32,14 +32,23 @@ class Preemption:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let what runs inside end by itself; the process ends after it where it has not."""
+        """Let what runs inside end by itself."""
         self._deferred = True
         try:
             yield
         finally:
             self._deferred = False
-        if self.requested:
-            sys.exit(TERMINATED)
+
+    @contextmanager
+    def allowed(self) -> Iterator[None]:
+        """Within what is deferred, let SIGTERM end what runs inside, also one that came before."""
+        self._deferred = False
+        try:
+            if self.requested:
+                sys.exit(TERMINATED)
+            yield
+        finally:
+            self._deferred = True
 
     def _notice(self, _number: int, _frame: FrameType | None) -> None:
         self.requested = True

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,7 @@ from models.model import Model
 from training import fit as fitting
 from training import job
 from training.checkpoint import CheckpointFile, identity
-from training.errors import PreemptedError
+from training.errors import PreemptedError, RefusedError
 from training.fit import Pause, Paused
 from training.job import JobOptions
 from training.phases import Fitted, fit_network, unfitted
@@ -79,10 +80,12 @@ def test_fit_that_is_paused_over_and_over_ends_in_the_same_weights_and_history(
     chosen = kinds[kind]
     whole = fit_network(chosen, chosen.dataset.sample(0), 0, Silent())
     pieces, pauses = fit_paused_at_every(chosen, file_of(chosen, tmp_path))
-    assert pauses >= (3 if kind == "imdb" else 6)
-    assert pieces.history == whole.history
-    assert pieces.epochs == whole.epochs
-    assert all(map(np.array_equal, pieces.network.get_weights(), whole.network.get_weights()))
+    assert pauses >= (3 if kind == "imdb" else 5)
+    ended = fit_network(chosen, chosen.dataset.sample(0), 0, Silent(), start=pieces.end, paused=lambda: True)
+    for fitted in (pieces, ended):
+        assert fitted.history == whole.history
+        assert fitted.epochs == whole.epochs
+        assert all(map(np.array_equal, fitted.network.get_weights(), whole.network.get_weights()))
 
 
 def test_job_told_to_end_leaves_a_checkpoint_and_no_version(
@@ -97,6 +100,62 @@ def test_job_told_to_end_leaves_a_checkpoint_and_no_version(
     assert listing(tmp_path) == [".checkpoints", ".checkpoints/points.npz"]
     assert job.train(options).version == 1
     assert listing(tmp_path / ".checkpoints") == [], "a job that has ended leaves none"
+
+
+def told_to_end(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Have SIGTERM come when the function is done."""
+
+    def told(*arguments: Any, **options: Any) -> Any:
+        result = function(*arguments, **options)
+        signal.raise_signal(signal.SIGTERM)
+        return result
+
+    return told
+
+
+@pytest.mark.parametrize(
+    ("place", "function"),
+    [
+        (job, "fit_network"),
+        (job, "score_of"),
+        (job.export, "export"),
+        (job, "gather"),
+        (job.verify, "in_process_of_its_own"),
+    ],
+)
+def test_sigterm_after_the_fit_leaves_all_of_the_fit_and_no_version(  # noqa: PLR0917 (a table)
+    changed: Callable[..., Model],
+    tmp_path: Path,
+    listing: Callable[[Path], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    place: Any,
+    function: str,
+) -> None:
+    """And it comes again while the checkpoint is written."""
+    options = JobOptions(model=changed(validation=60), model_store=tmp_path, sample=True)
+    preemption = Preemption()
+    with monkeypatch.context() as patched, preemption.installed():
+        patched.setattr(place, function, told_to_end(getattr(place, function)))
+        patched.setattr(CheckpointFile, "write", told_to_end(CheckpointFile.write))
+        with pytest.raises(PreemptedError, match="the same command goes on from there"):
+            job.train(options, None, preemption)
+    assert listing(tmp_path) == [".checkpoints", ".checkpoints/points.npz"]
+    log = Log()
+    assert job.train(options, log).version == 1
+    assert "going on from the checkpoint" in log.lines[1]
+    assert [line for line in log.lines if "epoch" in line] == []
+
+
+def test_sigterm_while_a_version_is_published_lets_the_job_end(
+    model: Model, tmp_path: Path, listing: Callable[[Path], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preemption = Preemption()
+    monkeypatch.setattr(job.page, "write", told_to_end(job.page.write))
+    with preemption.installed():
+        result = job.train(JobOptions(model=model, model_store=tmp_path, sample=True), None, preemption)
+    assert preemption.requested
+    assert result.version == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["points"]
 
 
 @pytest.fixture
@@ -162,6 +221,13 @@ def test_no_resume_starts_anew_and_tells_of_no_checkpoint(
     options = JobOptions(model=model, model_store=tmp_path, sample=True, seed=3, resume=False)
     assert job.train(options, log).version == 1
     assert log.warnings == []
+    assert not paused.path.exists()
+
+
+def test_refused_job_leaves_no_checkpoint(model: Model, paused: CheckpointFile, tmp_path: Path) -> None:
+    options = JobOptions(model=model, model_store=tmp_path, sample=True, min_accuracy=1)
+    with pytest.raises(RefusedError):
+        job.train(options)
     assert not paused.path.exists()
 
 

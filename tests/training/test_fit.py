@@ -59,7 +59,8 @@ def test_epochs_make_the_updates_of_keras_fit(model: Model, examples: Tensors) -
 
 def test_validation_history_is_what_keras_evaluates(model: Model, examples: Tensors) -> None:
     fitted = network(model)
-    history = fit(fitted, examples.part(60, 240), SETTINGS, held_out=examples.part(0, 60), advance=ignore)
+    held_out = examples.part(0, 60)
+    history = fit(fitted, examples.part(60, 240), SETTINGS, held_out=held_out, advance=ignore).history
     fitted.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
     loss, accuracy = fitted.evaluate(examples.inputs[:60], examples.labels[:60], verbose=0)
     assert history.validation_loss[-1] == pytest.approx(loss, abs=1e-5)
@@ -68,7 +69,7 @@ def test_validation_history_is_what_keras_evaluates(model: Model, examples: Tens
 
 def test_history_has_a_value_for_every_epoch_and_improves(model: Model, examples: Tensors) -> None:
     notes: list[str] = []
-    history = fit(network(model), examples, replace(SETTINGS, epochs=5), advance=notes.append)
+    history = fit(network(model), examples, replace(SETTINGS, epochs=5), advance=notes.append).history
     assert len(history.loss) == len(history.accuracy) == len(notes) == 5
     assert history.loss[-1] < history.loss[0]
     assert history.validation_loss == ()
@@ -79,7 +80,8 @@ def test_batch_size_that_does_not_divide_the_examples_uses_all_of_them(
 ) -> None:
     """The mean over an epoch is over examples, not over batches: with no learning it is the exact loss."""
     fixed = network(model)
-    history = fit(fixed, examples.part(0, 100), replace(SETTINGS, epochs=1, batch_size=1000), advance=ignore)
+    settings = replace(SETTINGS, epochs=1, batch_size=1000)
+    history = fit(fixed, examples.part(0, 100), settings, advance=ignore).history
     expected = network(model)
     expected.compile("rmsprop", "sparse_categorical_crossentropy")
     loss = expected.evaluate(examples.inputs[:100], examples.labels[:100], verbose=0)
