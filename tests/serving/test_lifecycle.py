@@ -262,6 +262,20 @@ def test_missing_base_path_holds_up_no_other_model(stage):
     assert refusal(lifecycle.status, "gone")[0] == Code.NOT_FOUND
 
 
+def test_version_that_cannot_be_read_holds_up_no_version(stage):
+    stage.publish("m", 1)
+    stage.publish("n", 1)
+    (stage.root / "m" / "2").symlink_to("x" * 300)
+    lifecycle = stage.open(stage.model("m"), stage.model("n"))
+    assert lifecycle.settle(0)
+    for name in ("m", "n"):
+        assert stage.latest(name) == 1
+        stage.publish(name, 3)
+    stage.round()
+
+    assert [stage.latest(name) for name in ("m", "n")] == [3, 3]
+
+
 def test_emptied_base_path_unloads_but_a_removed_one_does_not(stage):
     for name in ("emptied", "removed"):
         stage.publish(name, 1)
@@ -436,6 +450,21 @@ def test_store_root_serves_models_as_they_come_and_go(stage):
 
     assert refusal(lifecycle.handle, "m")[0] == Code.NOT_FOUND
     assert lifecycle.ready()
+
+
+def test_model_of_a_store_root_that_cannot_be_read_for_a_while_stays(stage):
+    stage.publish("m", 1)
+    stage.open(watch=Watch(store_root=stage.root))
+    (stage.root / "m").rename(stage.root / ".m")
+    (stage.root / "m").symlink_to("x" * 300)
+    stage.round()
+    assert stage.states("m") == {1: AVAILABLE}
+    (stage.root / "m").unlink()
+    (stage.root / ".m").rename(stage.root / "m")
+    stage.publish("m", 2)
+    stage.round()
+
+    assert stage.latest("m") == 2
 
 
 def test_empty_store_root_is_not_ready(stage):

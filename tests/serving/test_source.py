@@ -64,6 +64,48 @@ def test_versions_of_a_base_path_that_cannot_be_read_is_an_error(tmp_path, name)
     assert caught.value.code == Code.NOT_FOUND
 
 
+def make_unreadable(path):
+    """Whoever looks into it gets an error of the system, root too."""
+    path.symlink_to("x" * 300)
+
+
+def test_version_that_cannot_be_read_holds_up_no_other_and_is_told_once(tmp_path, caplog):
+    publish(tmp_path, "1")
+    make_unreadable(tmp_path / "2")
+    source = Source()
+
+    assert [names(source.versions(tmp_path)) for _ in range(2)] == [{1: "1"}] * 2
+    assert len(caplog.messages) == 1
+    assert f"{tmp_path / '2'}: cannot be read" in caplog.text
+
+
+def test_version_that_can_no_longer_be_read_is_still_there(tmp_path):
+    publish(tmp_path, "1", "2")
+    source = Source()
+    source.versions(tmp_path)
+    (tmp_path / "2").rename(tmp_path / "whole")
+    make_unreadable(tmp_path / "2")
+
+    assert names(source.versions(tmp_path)) == {1: "1", 2: "2"}
+    (tmp_path / "2").unlink()
+    assert names(source.versions(tmp_path)) == {1: "1"}
+
+
+def test_version_that_is_a_link_to_nowhere_is_not_there(tmp_path, caplog):
+    publish(tmp_path, "1")
+    (tmp_path / "2").symlink_to("gone")
+
+    assert names(Source().versions(tmp_path)) == {1: "1"}
+    assert not caplog.messages
+
+
+def test_versions_of_a_base_path_whose_links_lead_in_a_circle_is_an_error(tmp_path):
+    (tmp_path / "m").symlink_to("m")
+
+    with pytest.raises(StatusError, match="Could not find base path"):
+        Source().versions(tmp_path / "m")
+
+
 def test_versions_that_are_links_out_of_the_base_path_are_refused(tmp_path, caplog):
     base = tmp_path / "base"
     publish(base, "1")
@@ -112,6 +154,27 @@ def test_models_are_directories_with_versions(tmp_path):
     assert Source().models(tmp_path) == (ModelConfig("m", tmp_path / "m"),)
 
 
+@pytest.mark.parametrize("unreadable", ["m", "m/1"])
+def test_model_that_can_no_longer_be_read_is_still_one(tmp_path, unreadable):
+    publish(tmp_path / "m", "1")
+    source = Source()
+    models = source.models(tmp_path)
+    (tmp_path / unreadable).rename(tmp_path / ".elsewhere")
+    make_unreadable(tmp_path / unreadable)
+
+    assert source.models(tmp_path) == models
+    (tmp_path / unreadable).unlink()
+    assert source.models(tmp_path) == ()
+
+
+def test_model_that_could_never_be_read_is_none(tmp_path, caplog):
+    publish(tmp_path / "m", "1")
+    make_unreadable(tmp_path / "n")
+
+    assert Source().models(tmp_path) == (ModelConfig("m", tmp_path / "m"),)
+    assert f"{tmp_path / 'n'}: cannot be read" in caplog.text
+
+
 def test_models_of_a_root_that_cannot_be_read_are_unknown(tmp_path):
     assert Source().models(tmp_path / "gone") is None
 
@@ -129,3 +192,9 @@ def test_fingerprint_changes_with_any_file(tmp_path):
 
     assert len(set(seen)) == 4
     assert fingerprint(tmp_path / "1") == seen[-1]
+
+
+def test_fingerprint_of_what_cannot_be_read_is_empty(tmp_path):
+    make_unreadable(tmp_path / "1")
+
+    assert fingerprint(tmp_path / "1") == ()
