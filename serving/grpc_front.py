@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -30,6 +31,7 @@ from serving.inference import Call, Inference, ModelSpec, Task
 from serving.metrics import Metrics
 from serving.patience import Patience
 from serving.predict_layouts import Layouts
+from serving.served import RELOADS_AT_ONCE
 from wire.errors import Code, StatusError
 
 _log = logging.getLogger(__name__)
@@ -99,6 +101,7 @@ class GrpcFront:
         self._patience = Patience(read_timeout)
         self._watchers = watchers
         self._layouts = Layouts()
+        self._reloads = ThreadPoolExecutor(RELOADS_AT_ONCE, thread_name_prefix="reload")
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         """What a grpc.aio server is given. Messages are parsed here: a bad one is an answer, not a fault."""
@@ -234,7 +237,8 @@ class GrpcFront:
             self._inference.recorder.check(configs)
         names = {name: name.replace("/", ":") for name in request.metric_names}
         before = {name: registry.first_value(metric) for name, metric in names.items()}
-        await asyncio.to_thread(self._inference.lifecycle.reload, configs)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._reloads, self._inference.lifecycle.reload, configs)
         response = model_management_pb2.ReloadConfigResponse()
         response.status.SetInParent()
         for name, metric in names.items():

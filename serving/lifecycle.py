@@ -23,7 +23,7 @@ from serving.servable import Servable
 from serving.source import Source, fingerprint
 from serving.states import State, VersionStatus
 from serving.transitions import LifecycleObserver, Transitions, Unobserved
-from wire.errors import StatusError
+from wire.errors import Code, StatusError
 
 __all__ = ["Handle", "Lifecycle", "LifecycleObserver", "State", "Unobserved", "VersionStatus", "Watch"]
 
@@ -176,12 +176,14 @@ class Lifecycle:
 
         Acts at once, also with polling off. StatusError: UNKNOWN when a new model is missing or its first
         attempt failed, DEADLINE_EXCEEDED when one still loads after `timeout` seconds. The configuration is
-        in force all the same, and attempts go on.
+        in force all the same, and attempts go on. UNAVAILABLE: the server stops meanwhile.
         """
         new = self._apply(configs)
-        if not self._wait_for(lambda: self._came_out(new), timeout):
+        if not self._wait_for(lambda: self._transitions.stopping or self._came_out(new), timeout):
             raise errors.still_loading(new, timeout or 0.0)
         with self.changed:
+            if not self._came_out(new):
+                raise StatusError(Code.UNAVAILABLE, "The server is shutting down")
             failures = [self._models[name].failure() for name in sorted(new)]
         if any(failures):
             raise errors.did_not_become_available(failure for failure in failures if failure)

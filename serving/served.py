@@ -7,6 +7,10 @@ from serving.config_files import ModelConfig
 from serving.handles import Handle
 from serving.states import VersionStatus
 
+# How many reloads may wait for their models at once, each on a thread. These threads are for nothing else: a
+# reload may wait for minutes, and whatever shared a pool with it would wait as long.
+RELOADS_AT_ONCE = 16
+
 
 class Served(Protocol):
     """The versions of all models, as `serving.lifecycle.Lifecycle` has them and a worker sees them."""
@@ -27,4 +31,7 @@ class Served(Protocol):
         """Whether every configured model has an available version."""
 
     def reload(self, configs: Sequence[ModelConfig]) -> None:
-        """Serve these models instead, and wait until the new ones among them have come out; StatusError."""
+        """Serve these models instead, and wait until the new ones among them have come out; StatusError.
+
+        That can take minutes; reloads may wait beside each other.
+        """

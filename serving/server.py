@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 # What answers are given to reach their clients once the last request has been answered.
 LAST_ANSWERS_SECONDS = 0.5
-# What the request log and the traces are given to be written and sent at the end.
+# What the request log and the traces are each given to be written and sent at the end.
 LAST_RECORDS_SECONDS = 2.0
 
 
@@ -139,7 +139,7 @@ class ModelServer:
             _log.warning("the time to stop is over: %s requests are cut off", self._admission.in_flight)
         await self._started.aclose()
         self._batcher.close()
-        await asyncio.to_thread(self._observation.close, LAST_RECORDS_SECONDS)
+        await self._record()
         freeing = asyncio.to_thread(self._lifecycle.stop)
         try:
             await asyncio.wait_for(
@@ -165,6 +165,14 @@ class ModelServer:
         await self._health.refresh()
         following = asyncio.create_task(self._health.follow())
         self._started.callback(following.cancel)
+
+    async def _record(self) -> None:
+        """Have the request log and the traces written and sent, one after the other."""
+        closing = asyncio.to_thread(self._observation.close, LAST_RECORDS_SECONDS)
+        try:
+            await asyncio.wait_for(closing, 2 * LAST_RECORDS_SECONDS)
+        except TimeoutError:
+            _log.warning("the request log and the traces may be incomplete: they could not be ended in time")
 
     async def _start_grpc(self) -> int:
         options = self._options

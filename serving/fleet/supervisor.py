@@ -23,6 +23,7 @@ from serving.fleet.pages import Pages
 from serving.fleet.view import View, configs_from
 from serving.fleet.worker_process import CannotServe, WorkerProcess
 from serving.options import ServerOptions
+from serving.served import RELOADS_AT_ONCE
 from wire.errors import StatusError
 
 _log = logging.getLogger(__name__)
@@ -89,7 +90,8 @@ class Supervisor:
         self._workers: dict[int, WorkerProcess] = {}
         self._serving: set[WorkerProcess] = set()
         self._in_vain = 0
-        self._asked = ThreadPoolExecutor(8, thread_name_prefix="asked")
+        self._reloads = ThreadPoolExecutor(RELOADS_AT_ONCE, thread_name_prefix="reload")
+        self._pages_asked = ThreadPoolExecutor(8, thread_name_prefix="page")
         self._registry = Registry()
         self._deaths = self._registry.counter(
             "kedge_worker_deaths_total", (), "Worker processes that ended before they were told to."
@@ -135,7 +137,8 @@ class Supervisor:
         deadline = time.monotonic() + grace + ENDING_SECONDS
         for worker in workers:
             worker.wait(max(0.0, deadline - time.monotonic()))
-        self._asked.shutdown(wait=False, cancel_futures=True)
+        self._reloads.shutdown(wait=False, cancel_futures=True)
+        self._pages_asked.shutdown(wait=False, cancel_futures=True)
 
     def _look(self) -> View:
         """What requests should see now."""
@@ -264,14 +267,14 @@ class Supervisor:
             finally:
                 self._fleet.publish()
 
-        return self._asked.submit(reload)
+        return self._reloads.submit(reload)
 
     def _metrics(self) -> "Future[str]":
         def page() -> str:
             self._note(self._pages.collect(PAGE_SECONDS))
             return self._pages.page().decode()
 
-        return self._asked.submit(page)
+        return self._pages_asked.submit(page)
 
     def _collect(self) -> None:
         """Keep the counts of workers that may end at any time, and end those that answer nothing."""

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from serving.fleet import members
 from serving.fleet.channel import Channel, ChannelClosed, Operation
 from serving.fleet.follower import Follower
 from serving.fleet.members import Fleet, view_of
+from serving.fleet.supervisor import Supervisor
 from serving.fleet.view import ModelView, View, configs_document, configs_from, view_document, view_from
 from serving.fleet.worker_process import arguments
 from serving.lifecycle import Lifecycle, Unobserved
@@ -24,6 +26,7 @@ from serving.loading import RetryPolicy
 from serving.options import OptionsError, parse
 from serving.policy import All, Latest, Specific
 from serving.servable import Servable
+from serving.served import RELOADS_AT_ONCE
 from serving.states import State, VersionStatus
 from wire.errors import Code, StatusError
 
@@ -334,6 +337,25 @@ def test_reload_that_the_supervisor_refuses_reaches_the_caller() -> None:
         supervisor.close()
         with pytest.raises(StatusError, match="shutting down"):
             follower.reload([])
+
+
+def test_metrics_page_comes_while_reloads_wait_for_their_models(tmp_path: Path) -> None:
+    supervisor = Supervisor(parse(["--workers=2", f"--model_store_root={tmp_path}"]), queue.SimpleQueue())
+    lifecycle, changed = supervisor._lifecycle, supervisor._lifecycle.changed
+    configs: list[ModelConfig] = []
+    reloads = []
+    try:
+        for number in range(RELOADS_AT_ONCE):
+            # Nothing looks for versions, so each waits for the model that it adds.
+            configs.append(ModelConfig(f"m{number}", tmp_path))
+            reloads.append(supervisor._reload(configs_document(configs)))
+            with changed:
+                assert changed.wait_for(lambda: len(lifecycle.statuses()) == len(configs), SECONDS)
+        assert "kedge_workers{} 0" in supervisor._metrics().result(SECONDS)
+        assert not any(each.done() for each in reloads)
+    finally:
+        lifecycle.stop(0)
+        supervisor.stop(0)
 
 
 def test_channel_tells_who_waits_that_the_other_end_is_gone() -> None:

@@ -1,5 +1,5 @@
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -586,6 +586,28 @@ def test_reload_does_not_wait_for_ever(running, tmp_path):
     )  # fmt: skip
     lifecycle.reload([], timeout=10)
     go_on.set()
+
+
+def test_reload_that_waits_ends_when_the_server_stops(tmp_path):
+    go_on = threading.Event()
+
+    def load(path):
+        assert go_on.wait(10)
+        return Loaded(path)
+
+    with ThreadPoolExecutor() as executor:
+        lifecycle = Lifecycle([], load)
+        lifecycle.start()
+        reload = executor.submit(lifecycle.reload, [config(tmp_path, "slow", 1)], timeout=20)
+        with lifecycle.changed:
+            assert lifecycle.changed.wait_for(lambda: lifecycle.statuses().get("slow"), 10)
+        stop = executor.submit(lifecycle.stop, 5)
+        error = reload.exception(10)
+        go_on.set()
+        stop.result(10)
+
+    assert isinstance(error, StatusError)
+    assert (error.code, error.message) == (Code.UNAVAILABLE, "The server is shutting down")
 
 
 def test_loader_that_raises_anything_ends_as_internal(running, tmp_path):

@@ -10,7 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,12 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from serving import embedded, options, ports
+from serving.config_files import ModelConfig
+from serving.lifecycle import Lifecycle
+from serving.observation import Observation
 from serving.server import ModelServer
 from tests.serving import saved_models
-from tests.serving.servers import PREDICTION, Endpoint, Question, serving
+from tests.serving.servers import MODEL, PREDICTION, Endpoint, Question, serving
 from wire import messages
 from wire.errors import Code, StatusError
 
@@ -180,6 +185,50 @@ async def test_stop_cuts_off_what_is_left_after_the_grace(tmp_path: Path) -> Non
         assert not await endpoint.server.stop(grace=0)
         with pytest.raises(Exception, match=r"(?i)disconnect|reset|connect"):
             await under_way
+
+
+async def test_reload_that_waits_holds_up_neither_large_requests_nor_a_stop(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+
+    def reload(_lifecycle: Lifecycle, _configs: Sequence[ModelConfig]) -> None:
+        loop.call_soon_threadsafe(waits.set)
+        go_on.wait()
+
+    monkeypatch.setattr(Lifecycle, "reload", reload)
+    request = messages.ReloadConfigRequest()
+    request.config.model_config_list.SetInParent()
+    large = Question(inputs={"x": np.ones(100_000, np.float32)})
+    async with serving(*_flags(model)) as endpoint:
+        try:
+            call = endpoint.channel.unary_unary(f"/{MODEL}/HandleReloadConfigRequest")
+            reloading = call(request.SerializeToString())
+            async with asyncio.timeout(20):
+                await waits.wait()
+                assert len((await endpoint.predict("rest", large))["y"]) == 100_000
+                reloading.cancel()
+                await endpoint.until_sample('kedge_requests_in_flight{transport="grpc"} ', 0)
+                assert await endpoint.server.stop()
+        finally:
+            go_on.set()
+
+
+async def test_stop_does_not_wait_for_what_cannot_be_recorded(
+    model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr("serving.server.LAST_RECORDS_SECONDS", 0.01)
+    monkeypatch.setattr(Observation, "close", lambda _observation, _seconds: go_on.wait())
+    async with serving(*_flags(model)) as endpoint:
+        try:
+            async with asyncio.timeout(20):
+                assert await endpoint.server.stop()
+        finally:
+            go_on.set()
+    assert "may be incomplete" in caplog.text
 
 
 @contextlib.contextmanager
