@@ -95,6 +95,19 @@ _CONTRADICTIONS = (
         "--grpc_max_message_bytes and --grpc_max_concurrent_streams a positive number",
     ),
     _Contradiction(
+        lambda o: (
+            min(
+                o.rest_api_max_connections,
+                o.max_requests_in_flight,
+                o.max_request_bytes_in_flight,
+                o.num_load_threads,
+            )
+            < 0
+        ),
+        "a limit is less than 0; give --rest_api_max_connections, --max_requests_in_flight, "
+        "--max_request_bytes_in_flight and --num_load_threads 0 or more",
+    ),
+    _Contradiction(
         lambda o: o.workers < 1,
         "--workers is less than 1; give the number of processes that serve",
     ),

@@ -32,6 +32,9 @@ CONTRACT = {
 # Flags whose default differs: REST is on, and what TensorFlow Serving reckons from the number of CPUs.
 DIFFERENT = {"rest_api_port", "rest_api_num_threads", "load_retry_interval_micros", "grpc_max_threads",
              "num_tflite_pools"}  # fmt: skip
+# Limits of which 0 has a meaning, and less than 0 has none.
+NOT_NEGATIVE = ("rest_api_max_connections", "max_requests_in_flight", "max_request_bytes_in_flight",
+                "num_load_threads")  # fmt: skip
 
 
 def test_flags_are_those_of_the_contract_and_others_say_that_they_are_ours():
@@ -98,6 +101,7 @@ def test_parse_value_of_another_type_is_refused_by_name(argument):
         ([MODEL, *(f"--tensorflow_{each}_parallelism=1" for each in ("session", "intra_op", "inter_op"))],
          "--tensorflow_session_parallelism"),
         ([MODEL, "--port=70000"], "65535"),
+        *(([MODEL, f"--{name}=-1"], f"less than 0.*--{name}") for name in NOT_NEGATIVE),
     ],
 )  # fmt: skip
 def test_parse_contradiction_is_refused_and_says_what_to_do(arguments, named):
