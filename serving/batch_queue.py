@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -67,14 +67,15 @@ class Batch:
     """Entries that will run together; `due` once it need not wait for more."""
 
     due: bool
-    entries: list[Entry] = field(default_factory=list)
+    entries: dict[Task, Entry] = field(default_factory=dict)
     rows: int = 0
 
 
 @dataclass(eq=False, slots=True)
 class Queue:
-    """The batches that wait, the last of them open, and how many run."""
+    """The batches that wait, the last of them open, and how many run; `key` is what its requests share."""
 
+    key: Hashable
     servable: Servable
     model: str
     version: str
@@ -105,9 +106,26 @@ class Queue:
             opened = (Batch(due=rules.seconds <= 0),)
             self.waiting.extend(opened)
         batch = self.waiting[-1]
-        batch.entries.append(Entry(task, piece))
+        batch.entries[task] = Entry(task, piece)
         batch.rows += rows
         return opened
+
+    def drop(self, task: Task) -> None:
+        """Take out what waits of a request that has ended, and the batches that nothing is left in."""
+        for batch in tuple(self.waiting):
+            entry = batch.entries.pop(task, None)
+            if entry is None:
+                continue
+            batch.rows -= entry.piece.rows
+            if not batch.entries:
+                self.waiting.remove(batch)
+            if task.outcomes is None:  # It was not split.
+                return
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing runs."""
+        return not self.waiting and not self.running
 
     def ready(self) -> bool:
         """Whether a batch may run now, a thread being free."""
@@ -128,7 +146,7 @@ class Queue:
         start = 0
         for place, (size, batch) in enumerate(zip(sizes, places, strict=True)):
             request = batches.part(whole.request, start, start + size)
-            batch.entries.append(Entry(task, Piece(request, size, whole.deadline), place))
+            batch.entries[task] = Entry(task, Piece(request, size, whole.deadline), place)
             batch.rows += size
             start += size
         return new

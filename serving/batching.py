@@ -54,7 +54,6 @@ LOOP_RUN_SECONDS = 0.004
 class _Run(NamedTuple):
     """A batch that runs, and since when (`time.monotonic`)."""
 
-    key: Hashable
     queue: Queue
     entries: list[Entry]
     started: float
@@ -120,7 +119,7 @@ class Batcher:
         timing = timing or Timing()
         timing.queued = now
         task = Task(loop.create_future(), deadline, now, timing)
-        self._enqueue(loop, servable, (model, version), request, task)
+        queue = self._enqueue(loop, servable, (model, version), request, task)
         if deadline is not None:
             self._untimed.append(task)
         if self._free > 0:
@@ -129,17 +128,21 @@ class Batcher:
             self._time(loop)
         try:
             return await task.future
+        except BaseException:
+            self._drop(queue, task)
+            raise
         finally:
             if task.timer is not None:
                 task.timer.cancel()
-            if not task.started:
-                self._waiting -= 1
+            # An error's traceback has this frame, which must not have the error: both would await the garbage
+            # collector, and the request with them.
+            del task
 
     def close(self) -> None:
         """Answer whoever waits with UNAVAILABLE; runs under way end as they will."""
         for queue in self._queues.values():
-            for entry in (entry for batch in queue.waiting for entry in batch.entries):
-                entry.task.fail(StatusError(Code.UNAVAILABLE, "The server is shutting down"))
+            for task in (task for batch in queue.waiting for task in batch.entries):
+                task.fail(StatusError(Code.UNAVAILABLE, "The server is shutting down"))
             queue.waiting.clear()
         self._threads.shutdown(wait=False)
 
@@ -150,7 +153,7 @@ class Batcher:
         names: tuple[str, str],
         request: Request,
         task: Task,
-    ) -> None:
+    ) -> Queue:
         if self._waiting >= MAX_WAITING:
             raise errors.queue_full()
         rows, inner = batches.shape(request)
@@ -161,6 +164,20 @@ class Batcher:
             if not batch.due:
                 loop.call_later(queue.rules.seconds, self._make_due, loop, batch)
         self._waiting += 1
+        return queue
+
+    def _drop(self, queue: Queue, task: Task) -> None:
+        """Keep nothing of a request that ended without an answer: what it takes is no longer counted."""
+        if task.started and task.outcomes is None:
+            return
+        if not task.started:
+            self._waiting -= 1
+        queue.drop(task)
+        self._forget_idle(queue)
+
+    def _forget_idle(self, queue: Queue) -> None:
+        if queue.idle and self._queues.get(queue.key) is queue:
+            del self._queues[queue.key]
 
     def _queue_for(
         self,
@@ -181,7 +198,7 @@ class Batcher:
             key = (*key, inner)
         queue = self._queues.get(key)
         if queue is None:
-            queue = self._queues[key] = Queue(servable, *names, request.signature_name, found)
+            queue = self._queues[key] = Queue(key, servable, *names, request.signature_name, found)
         return queue
 
     def _rules_of(self, servable: Servable, request: Request) -> Rules:
@@ -201,18 +218,18 @@ class Batcher:
     def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give batches to free threads, queue after queue."""
         while self._free > 0:
-            key = next((key for key, queue in self._queues.items() if queue.ready()), None)
-            if key is None:
+            queue = next((queue for queue in self._queues.values() if queue.ready()), None)
+            if queue is None:
                 break
-            queue = self._queues.pop(key)
+            del self._queues[queue.key]
             now, batch = self._clock(), queue.waiting.popleft()
-            for entry in batch.entries:
-                if entry.task.overdue(now):
-                    entry.task.fail(self._expired())
-            entries = [entry for entry in batch.entries if not entry.task.future.done()]
-            ended = bool(entries) and self._start(loop, _Run(key, queue, entries, now))
-            if queue.waiting or queue.running:
-                self._queues[key] = queue
+            for task in batch.entries:
+                if task.overdue(now):
+                    task.fail(self._expired())
+            entries = [entry for task, entry in batch.entries.items() if not task.future.done()]
+            ended = bool(entries) and self._start(loop, _Run(queue, entries, now))
+            if not queue.idle:
+                self._queues[queue.key] = queue
             if ended:
                 # It held up the loop: before the next batch the loop does what else there is, and reads the
                 # requests that came meanwhile.
@@ -284,8 +301,7 @@ class Batcher:
             timing = entry.task.timing
             timing.ended, timing.requests, timing.rows = now, len(run.entries), event.rows
             entry.task.finish_piece(entry.place, outcome)
-        if not queue.waiting and not queue.running:
-            self._queues.pop(run.key, None)
+        self._forget_idle(queue)
         self._observer.batch_ran(event)
 
     def _settle(self, run: _Run, rules: Rules) -> None:

@@ -1,7 +1,9 @@
 import asyncio
+import contextlib
 import dataclasses
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -371,6 +373,56 @@ async def test_cancelled_caller_is_not_run(adaptive, half_plus_two_servable):
     assert adaptive._waiting == 0
 
 
+@pytest.mark.parametrize("end", ["deadline", "cancelled"])
+async def test_request_that_ends_in_the_queue_leaves_nothing_there(adaptive, half_plus_two_servable, end):
+    """The thread may be busy for long, and what the request holds is no longer counted."""
+    gate = Gate(half_plus_two_servable)
+    (first,) = await queued(adaptive, gate)
+    rows = floats(1)
+    kept = weakref.ref(rows["x"])
+    deadline = time.monotonic() + 0.02 if end == "deadline" else None
+    task = asyncio.create_task(adaptive.run(gate, "", rows, deadline=deadline))
+    await asyncio.sleep(0)
+    if end == "cancelled":
+        task.cancel()
+    with contextlib.suppress(StatusError, asyncio.CancelledError):
+        await task
+    del rows, task
+    await asyncio.sleep(0)  # The loop lets go of the error, too.
+
+    assert kept() is None
+    gate.let_through()
+    await first
+    assert gate.runs == [[1]]
+    assert adaptive._queues == {}
+
+
+async def test_room_of_a_request_that_ends_in_the_queue_is_taken_by_the_next(
+    adaptive, half_plus_two_servable
+):
+    gate = Gate(half_plus_two_servable)
+    _, waits, ends = await queued(adaptive, gate, ("", floats(*range(20))), ("", floats(*range(100))))
+    ends.cancel()
+    await outcomes([ends])
+    comes = asyncio.create_task(adaptive.run(gate, "", floats(*range(100))))
+    await asyncio.sleep(0)
+    gate.let_through()
+
+    assert [len(each["y"]) for each in await outcomes([waits, comes])] == [20, 100]
+    assert gate.runs == [[1], [120]]
+
+
+async def test_model_whose_requests_ended_in_the_queue_is_not_kept(adaptive, half_plus_two_servable):
+    busy, left = Gate(half_plus_two_servable), Gate(half_plus_two_servable)
+    (first,) = await queued(adaptive, busy)
+    with pytest.raises(StatusError):
+        await adaptive.run(left, "", floats(1), deadline=time.monotonic() + 0.02)
+
+    assert [queue.servable for queue in adaptive._queues.values()] == [busy]
+    busy.let_through()
+    await first
+
+
 async def test_adaptive_too_many_waiting_are_refused(adaptive, half_plus_two_servable, monkeypatch):
     monkeypatch.setattr("serving.batching.MAX_WAITING", 2)
     gate = Gate(half_plus_two_servable)
@@ -474,6 +526,28 @@ async def test_parameters_large_request_is_split_and_put_together(batcher, half_
     assert small["y"].tolist() == [2.5, 3, 3.5]
     assert large["y"].tolist() == [x / 2 + 2 for x in range(10)]
     assert gate.runs == [[1], [4], [4], [4], [1]]
+
+
+async def test_parameters_split_request_that_ends_makes_room_for_another(batcher, half_plus_two_servable):
+    """It is cancelled while its first piece runs; the other two would fill the queue up."""
+    chosen = batcher(
+        max_batch_size=10,
+        enable_large_batch_splitting=True,
+        max_execution_batch_size=4,
+        max_enqueued_batches=3,
+    )
+    gate = Gate(half_plus_two_servable)
+    first, ended = await queued(chosen, gate, ("", floats(*range(10))))
+    gate.let_through(1)
+    await first
+    await gate.wait_for_start()
+    ended.cancel()
+    await outcomes([ended])
+    other = asyncio.create_task(chosen.run(gate, "", floats(*range(10))))
+    gate.let_through()
+
+    assert len((await other)["y"]) == 10
+    assert gate.runs == [[1], [4], [4], [4], [2]]
 
 
 async def test_parameters_variable_lengths_are_padded_with_their_first_element(batcher, peculiar):
