@@ -59,9 +59,13 @@ class Layouts:
         """Remember the layout of a request that was parsed, if it ends with the elements of its tensor."""
         if len(inputs) != 1:
             return
-        ((alias, array),) = inputs.items()
         start = wire_format.last_at(body, (_REQUEST_INPUTS, _ENTRY_VALUE, _TENSOR_CONTENT))
-        if start is None or start > LONGEST_HEAD or array.nbytes != len(body) - start:
+        if start is None or start > LONGEST_HEAD:
+            return
+        # Decodes the tensor once more, which pays only where a layout may be learnt.
+        ((alias, array),) = inputs.items()
+        # Strings are not in memory as they were sent, even where they happen to take as many bytes.
+        if array.dtype.hasobject or array.nbytes != len(body) - start:
             return
         if len(self._known) >= MOST_LAYOUTS:
             self._known.clear()

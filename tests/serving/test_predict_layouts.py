@@ -7,12 +7,22 @@ from hypothesis import strategies as st
 
 from serving.grpc_codec import Tensors, model_spec
 from serving.predict_layouts import MOST_LAYOUTS, Layouts
-from wire import messages, tensors
+from wire import dtypes, messages, tensors
 
 
 def body(rows: np.ndarray, *, name: str = "m", as_content: bool = True, **changes: object) -> bytes:
     request = messages.PredictRequest(model_spec=messages.ModelSpec(name=name), **changes)
     tensors.fill(request.inputs["x"], rows, as_content=as_content)
+    return request.SerializeToString()
+
+
+def strings_as_content(*strings: bytes) -> bytes:
+    """A request for strings in `tensor_content`: their lengths, each in a byte, then the strings."""
+    request = messages.PredictRequest(model_spec=messages.ModelSpec(name="m"))
+    tensor = request.inputs["x"]
+    tensor.dtype = dtypes.STRING
+    tensor.tensor_shape.dim.add(size=len(strings))
+    tensor.tensor_content = bytes(map(len, strings)) + b"".join(strings)
     return request.SerializeToString()
 
 
@@ -57,15 +67,26 @@ def test_other_request_is_of_another_layout(request_: bytes) -> None:
     [
         body(np.ones((1, 4), np.float32), as_content=False),
         body(np.array([b"a", b"b"], object)),
+        # Of as many bytes as the array has for its pointers.
+        strings_as_content(b"seven b", b"bytes 7"),
         body(np.ones((1, 4), np.float32), output_filter=["y"]),
         body(np.ones((1, 4), np.float32), name="m" * 2000),
     ],
-    ids=["typed", "strings", "filter", "long name"],
+    ids=["typed", "strings", "strings as content", "filter", "long name"],
 )
 def test_request_that_does_not_end_with_its_elements_is_not_remembered(request_: bytes) -> None:
     layouts = Layouts()
     learn(layouts, request_)
     assert layouts.find(request_) is None
+
+
+def test_tensor_is_not_decoded_again_where_no_layout_can_be_learnt() -> None:
+    """It happens on the event loop, for each request of a client that does not send `tensor_content`."""
+    request = body(np.ones((1, 4), np.float32), as_content=False)
+    spec = model_spec(messages.PredictRequest.FromString(request))
+    would_fail_if_decoded = Tensors({"x": messages.TensorProto(dtype=-1)})
+
+    Layouts().learn(request, spec, would_fail_if_decoded, ())
 
 
 def test_layouts_take_bounded_room() -> None:
