@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from serving import batches, errors
 from serving.batches import Outcome, Outputs, Piece
-from serving.batching_parameters import Rules
+from serving.batching_parameters import ALONE, Rules
 from serving.servable import Servable
 from serving.timing import Timing
 from wire.errors import StatusError
@@ -101,7 +101,8 @@ class Queue:
         if rules.splits:
             return self._add_split(piece, task)
         opened: Sequence[Batch] = ()
-        if not self.waiting or rows + self.waiting[-1].rows > rules.rows:
+        # A request of no rows would fit beside another even where nothing may be joined.
+        if not self.waiting or rows + self.waiting[-1].rows > rules.rows or rules is ALONE:
             self._check_room(1)
             opened = (Batch(due=rules.seconds <= 0),)
             self.waiting.extend(opened)

@@ -583,6 +583,23 @@ async def test_per_model_version_without_parameters_runs_singly(half_plus_two_se
     assert gate.runs == [[1], [1], [1]]
 
 
+async def test_request_of_no_rows_is_not_joined_either_where_all_run_singly(peculiar):
+    chosen = Batcher(BatchingParameters(num_batch_threads=1), per_model=True)
+    gate = Gate(peculiar)
+    first = asyncio.create_task(chosen.run(gate, "lengths", {"x": np.ones((1, 1), np.float32)}))
+    await gate.wait_for_start()
+    shapes = ((1, 5), (0, 3), (0, 4))
+    tasks = [
+        asyncio.create_task(chosen.run(gate, "lengths", {"x": np.ones(each, np.float32)})) for each in shapes
+    ]
+    await asyncio.sleep(0)
+    gate.let_through()
+
+    assert [answer["y"].tolist() for answer in await outcomes([first, *tasks])] == [[1], [5], [], []]
+    assert gate.runs == [[1], [1], [0], [0]]
+    chosen.close()
+
+
 async def test_per_model_parameters_are_the_versions_own(half_plus_two):
     own = BatchingParameters(max_batch_size=1)
     servable = load(half_plus_two, batching=own)
