@@ -45,6 +45,9 @@ _log = logging.getLogger(__name__)
 
 # The requests that may wait in all queues together.
 MAX_WAITING = 4096
+# As many kinds of request have rules of their own in a servable: ever new output filters must not add to them
+# without bound.
+MOST_RULES = 64
 # What a run is given beyond its deadline to tell of it itself, before the answer goes out without it.
 LATENESS = 0.1
 # What is expected to take no longer runs on the event loop: there it does not wait for Python's lock.
@@ -206,6 +209,8 @@ class Batcher:
         names = (request.signature_name, request.outputs)
         found = known.get(names)
         if found is None:
+            if len(known) >= MOST_RULES:
+                known.clear()
             found = known[names] = self._new_rules(servable, request)
         return found
 
@@ -307,9 +312,10 @@ class Batcher:
     def _settle(self, run: _Run, rules: Rules) -> None:
         """Have these rules for further requests like those of a run; what runs alone goes on to do so."""
         request = run.entries[0].piece.request
-        known = self._rules.setdefault(run.queue.servable, {})
+        known = self._rules.get(run.queue.servable, {})
         names = (request.signature_name, request.outputs)
-        if known.get(names) is not ALONE:
+        # What was forgotten meanwhile is found out again when it runs again.
+        if known.get(names, ALONE) is not ALONE:
             known[names] = rules
 
     def _make_due(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> None:

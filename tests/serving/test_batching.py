@@ -235,6 +235,17 @@ async def test_adaptive_other_signatures_and_filters_do_not_mix(adaptive, two_in
     assert sorted(runs[0] for runs in gate.runs) == [1, 1, 1, 2]
 
 
+async def test_adaptive_ever_new_filters_keep_few_rules(adaptive, two_in_two_out, monkeypatch):
+    monkeypatch.setattr("serving.batching.MOST_RULES", 2)
+    gate = Gate(two_in_two_out, is_open=True)
+    inputs = {"a": np.ones((1, 2), np.float32), "b": np.array([1])}
+    for filter_ in (["count"], ["scaled"], ["count", "scaled"], ["scaled", "count"]):
+        answer = await adaptive.run(gate, "", inputs, filter_)
+        assert sorted(answer) == sorted(filter_)
+
+    assert len(adaptive._rules[gate]) <= 2
+
+
 async def test_adaptive_without_batch_dimension_runs_singly(adaptive, scalar):
     gate = Gate(scalar)
     calls = [adaptive.run(gate, "", {"x": np.array(x, np.float32)}) for x in (1, 2, 3)]
