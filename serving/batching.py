@@ -163,7 +163,12 @@ class Batcher:
         queue = self._queues.get((servable, request.signature_name, request.outputs, inner))
         if queue is None or not queue.takes(rows):
             queue = self._queue_for(servable, names, request, rows, inner)
-        for batch in queue.add(Piece(request, 1 if rows is None else rows, task.deadline), task):
+        try:
+            opened = queue.add(Piece(request, 1 if rows is None else rows, task.deadline), task)
+        except StatusError:
+            self._forget_idle(queue)
+            raise
+        for batch in opened:
             if not batch.due:
                 loop.call_later(queue.rules.seconds, self._make_due, loop, batch)
         self._waiting += 1

@@ -494,11 +494,13 @@ async def test_parameters_part_filled_batch_waits_for_its_timeout(batcher, half_
 
 
 async def test_parameters_too_many_rows_are_refused(batcher, half_plus_two_servable):
+    chosen = batcher(max_batch_size=2)
     with pytest.raises(StatusError) as caught:
-        await batcher(max_batch_size=2).run(half_plus_two_servable, "", floats(1, 2, 3))
+        await chosen.run(half_plus_two_servable, "", floats(1, 2, 3))
 
     assert caught.value.code == Code.INVALID_ARGUMENT
     assert caught.value.message == "Task size 3 is larger than maximum input batch size 2"
+    assert chosen._queues == {}
 
 
 async def test_parameters_queue_full_is_unavailable(batcher, half_plus_two_servable):
