@@ -327,6 +327,21 @@ async def test_invalid_request_is_refused_before_it_joins(adaptive, half_plus_tw
     assert gate.runs == []
 
 
+@pytest.mark.parametrize("seconds", [0.0, None])
+async def test_request_that_failed_is_not_left_to_the_garbage_collector(adaptive, peculiar, seconds):
+    """Which seldom runs in the server, so that many requests would pile up that nobody counts."""
+    gate = Gate(peculiar, is_open=True, seconds=seconds)
+    rows = floats(-1)
+    kept = weakref.ref(rows["x"])
+    with contextlib.suppress(StatusError):
+        await adaptive.run(gate, "positive", rows)
+    del rows
+    # The event loop and the thread let go of the error, too.
+    await adaptive.run(gate, "positive", floats(1))
+
+    assert kept() is None
+
+
 @pytest.mark.parametrize(
     ("parameters", "code"), [(True, Code.RESOURCE_EXHAUSTED), (False, Code.DEADLINE_EXCEEDED)]
 )
