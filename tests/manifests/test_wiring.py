@@ -1,6 +1,7 @@
 """Names, ports, paths and arguments fit: within the manifests, with compose, and with the programs."""
 
 import io
+import re
 from itertools import chain
 from pathlib import Path
 
@@ -185,15 +186,25 @@ def test_ingress_leads_to_the_service() -> None:
                 assert path["backend"]["service"]["port"]["name"] in ports
 
 
-def test_ingress_leaves_reload_and_metrics_inside() -> None:
-    paths = [
-        path["path"]
+def ingress_paths() -> list[Document]:
+    return [
+        path
         for ingress in of_kind("overlays/production", "Ingress")
         for rule in ingress["spec"]["rules"]
         for path in rule["http"]["paths"]
     ]
+
+
+def test_ingress_leaves_reload_and_metrics_inside() -> None:
     inside = ("/tensorflow.serving.ModelService/HandleReloadConfigRequest", "/monitoring/prometheus/metrics")
-    assert not [path for path in paths if any(one.startswith(path) for one in inside)]
+    assert not [path for path in ingress_paths() if any(one.startswith(path["path"]) for one in inside)]
+
+
+def test_ingress_has_paths_that_ingress_nginx_takes_where_it_is_strict() -> None:
+    """Its strict-validate-path-type, on from 1.12.0, took no dots before 1.12.6 and 1.13.2."""
+    for path in ingress_paths():
+        plain = re.fullmatch(r"/[A-Za-z0-9_/-]*", path["path"])
+        assert plain or path["pathType"] == "ImplementationSpecific", path["path"]
 
 
 @pytest.mark.parametrize("name", [SERVER, "pushgateway"])
