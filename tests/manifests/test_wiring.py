@@ -2,8 +2,10 @@
 
 import io
 import re
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -166,12 +168,23 @@ def test_training_policy_selects_the_jobs(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_training_arguments_are_those_of_kedge_train(overlay: str) -> None:
-    trained = set()
+    assert {asked["model"] for asked in trainings(overlay)} == set(catalogue.names())
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_training_is_held_to_no_less_than_on_a_laptop(overlay: str) -> None:
+    for asked in trainings(overlay):
+        least = asked["min_accuracy"]
+        assert least is None or least >= (catalogue.find(asked["model"]).recipe.min_accuracy or 0)
+        assert asked["max_regression"] is not None
+
+
+def trainings(overlay: str) -> Iterator[dict[str, Any]]:
+    """The options of every `kedge train`."""
     for name, container in containers(overlay):
         if container["name"] == "train":
             with train.make_context(name, list(container["args"])) as context:
-                trained.add(context.params["model"])
-    assert trained == set(catalogue.names())
+                yield context.params
 
 
 def test_ingress_leads_to_the_service() -> None:
