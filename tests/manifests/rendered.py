@@ -14,8 +14,15 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 OVERLAYS = ("base", "overlays/local", "overlays/production", "overlays/kserve")
 SCORING = "scoring"
-"""It is applied beside an overlay."""
-EVERYTHING = (*OVERLAYS, SCORING)
+SCORING_BESIDE = {
+    "base": SCORING,
+    "overlays/local": "overlays/local/scoring",
+    "overlays/production": "overlays/production/scoring",
+    "overlays/kserve": SCORING,
+}
+"""What is applied beside each overlay to score."""
+SCORINGS = tuple(dict.fromkeys(SCORING_BESIDE.values()))
+EVERYTHING = (*OVERLAYS, *SCORINGS)
 
 Document = dict[str, Any]
 

@@ -9,7 +9,7 @@ from tests.manifests.rendered import (
     EVERYTHING,
     OVERLAYS,
     ROOT,
-    SCORING,
+    SCORINGS,
     containers,
     documents,
     named,
@@ -45,7 +45,7 @@ def test_pods_meet_the_restricted_standard(overlay: str) -> None:
 
 @everything
 def test_pods_have_no_token(overlay: str) -> None:
-    beside = "base" if overlay == SCORING else overlay
+    beside = "base" if overlay in SCORINGS else overlay
     accounts = {account["metadata"]["name"]: account for account in of_kind(beside, "ServiceAccount")}
     assert all(account["automountServiceAccountToken"] is False for account in accounts.values())
     bound = [document["spec"]["predictor"] for document in of_kind(overlay, "InferenceService")]

@@ -18,7 +18,6 @@ from tests.manifests.rendered import (
     COMPOSE,
     OVERLAYS,
     ROOT,
-    SCORING,
     Document,
     containers,
     documents,
@@ -27,7 +26,6 @@ from tests.manifests.rendered import (
     pods,
 )
 from training.command_line import train
-from training.score_command import score
 
 CONFIG = ROOT / "serving" / "config"
 PORTS = {"grpc": 8500, "rest": 8501}
@@ -287,32 +285,3 @@ def test_kserve_serves_every_model_of_the_store() -> None:
         assert (model["modelFormat"]["name"], model["modelFormat"]["version"]) in formats
         served[service["metadata"]["name"]] = model["storageUri"]
     assert served == {name: f"pvc://{claim['metadata']['name']}/{name}" for name in catalogue.names()}
-
-
-def test_scoring_parts_are_as_many_as_the_jobs_pods_and_all_of_one_version() -> None:
-    (claim,) = of_kind(SCORING, "PersistentVolumeClaim")
-    claims = {
-        claim["metadata"]["name"],
-        named("base", "PersistentVolumeClaim", "model-store")["metadata"]["name"],
-    }
-    asked = {}
-    for name, pod in pods(SCORING):
-        (container,) = pod["containers"]
-        assert container["command"] == ["kedge", "score"]
-        with score.make_context(name, list(container["args"])) as context:
-            asked[name] = context.params
-        mounted = {mount["name"] for mount in container["volumeMounts"]}
-        volumes = {one["name"]: one for one in pod["volumes"]}
-        assert mounted == set(volumes)
-        assert {
-            one["persistentVolumeClaim"]["claimName"] for one in volumes.values() if "emptyDir" not in one
-        } <= claims
-    scored, joined = asked["Job/score-imdb"], asked["Job/join-imdb"]
-    job = named(SCORING, "Job", "score-imdb")["spec"]
-    assert job["completionMode"] == "Indexed"
-    assert job["completions"] == scored["shards"] == joined["shards"]
-    assert scored["output"] == joined["output"]
-    assert (scored["join"], joined["join"]) == (False, True)
-    assert scored["version"] is not None
-    assert scored["model"] in catalogue.names()
-    assert named(SCORING, "Job", "join-imdb")["spec"]["suspend"] is True
