@@ -151,8 +151,8 @@ def test_pushgateway_is_read_by_prometheus_alone_and_connects_to_nothing() -> No
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_scoring_needs_no_network_and_has_none(overlay: str) -> None:
     labels = {
-        job["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]
-        for job in of_kind(SCORING, "Job")
+        one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]
+        for one in of_kind(SCORING, "Job", "Deployment")
     }
     assert labels == {SCORER.name}
     assert not any("--url" in str(pod) for _, pod in pods(SCORING))

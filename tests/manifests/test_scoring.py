@@ -1,5 +1,7 @@
 """What scores in batches: jobs that fit each other, their files, and the overlay that they are beside."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from models import catalogue
 from tests.manifests.rendered import (
     OVERLAYS,
+    ROOT,
     SCORING,
     SCORING_BESIDE,
     Document,
@@ -53,6 +56,23 @@ def test_scoring_mounts_its_volume_and_the_store() -> None:
         }
         assert claim["metadata"]["name"] in claimed
         assert claimed <= {claim["metadata"]["name"], store["metadata"]["name"]}
+
+
+def test_scoring_waits_until_its_input_is_copied_in() -> None:
+    """The input is copied into the volume that the same apply makes, by the commands of k8s/README.md."""
+    assert all(job["spec"]["suspend"] is True for job in of_kind(SCORING, "Job"))
+    scored, joined = scorings()
+    (source,) = scored["paths"]
+    said = (ROOT / "k8s" / "README.md").read_text()
+    assert f"dd of={source} " in said
+    assert f"cat {joined['output']} " in said
+    commands = "\n".join(line for line in said.splitlines() if line.startswith("    "))
+    there = {(one["kind"].lower(), one["metadata"]["name"]) for one in of_kind(SCORING, "Job", "Deployment")}
+    assert set(re.findall(r"\b(job|deployment)[ /]([\w-]+)", commands)) == there
+    (files,) = (pod["containers"][0] for name, pod in pods(SCORING) if name.startswith("Deployment/"))
+    (mount,) = files["volumeMounts"]
+    assert Path(mount["mountPath"]) == source.parent == joined["output"].parent
+    assert not mount.get("readOnly")
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
