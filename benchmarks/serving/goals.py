@@ -33,8 +33,8 @@ def goals(figures: Figures) -> list[Goal]:
     return [
         Goal("gRPC, one MNIST image, concurrency 64: of the echo's rate", _ratio(grpc), 0.75),
         Goal("REST, one MNIST image, concurrency 16: of the bare ASGI's rate", _ratio(rest), 0.45),
-        Goal("REST, one MNIST image, concurrency 16: of the best peer's rate", _to_peers(figures, rest), 4),
-        Goal("REST, one IMDB vector, concurrency 16: of the best peer's rate", _to_peers(figures, imdb), 4),
+        Goal("REST, one MNIST image, concurrency 16: of the best peer's share", _to_peers(figures, rest), 4),
+        Goal("REST, one IMDB vector, concurrency 16: of the best peer's share", _to_peers(figures, imdb), 4),
         Goal(
             "gRPC, MNIST, concurrency 1: µs over the echo's p50 + a call",
             _lone(figures),

@@ -51,7 +51,7 @@ def test_a_later_run_replaces_what_it_measured_and_keeps_the_rest(tmp_path):
 def test_goals_compare_with_the_best_peer_by_ratios_to_the_controls():
     found = Figures(rows=[row("kedge", 500, 1000), row("bentoml", 100, 500), row("kserve", 90, 1000)])
     values = {goal.text: (goal.value, goal.met) for goal in goals.goals(found)}
-    assert values["REST, one MNIST image, concurrency 16: of the best peer's rate"] == (2.5, False)
+    assert values["REST, one MNIST image, concurrency 16: of the best peer's share"] == (2.5, False)
     assert values["REST, one MNIST image, concurrency 16: of the bare ASGI's rate"] == (0.5, True)
     assert values["gRPC, one MNIST image, concurrency 64: of the echo's rate"] == (None, None)
 
