@@ -306,6 +306,17 @@ def test_more_bad_rows_than_allowed_stop_the_job_which_can_be_resumed(texts: Pat
     assert (result.record.scored, result.record.bad, result.resumed > 0) == (28, 2, True)
 
 
+def test_limit_that_the_last_rows_exceed_holds_when_the_job_is_run_again(
+    tmp_path: Path, output: Path
+) -> None:
+    texts = write_texts(tmp_path / "in.jsonl", bad=(3, 17, 29))
+    for _ in range(2):
+        with pytest.raises(TooManyErrors, match="3 rows are bad, and --max-errors allows 2"):
+            scoring_fakes.run(options("imdb", texts, output=output, max_errors=2))
+    assert not output.exists()
+    assert scoring_fakes.run(options("imdb", texts, output=output, max_errors=3)).record.scored == 27
+
+
 def test_job_of_which_every_row_is_bad_fails(tmp_path: Path, output: Path) -> None:
     path = write_texts(tmp_path / "in.jsonl", 5, bad=tuple(range(5)))
     with pytest.raises(TooManyErrors, match="none of the 5 rows"):

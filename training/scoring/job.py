@@ -102,6 +102,8 @@ def score(options: JobOptions, make_predictor: MakePredictor, watch: Watch) -> J
         if previous is not None and previous.state != RUNNING:
             record = lines.publish(previous)
             return JobResult(places, record, record.scored + record.bad, time.perf_counter() - start)
+        if previous is not None:
+            _check_errors(previous, options.max_errors)  # what broke the limit may have been the last block
         with closing(make_predictor(None if previous is None else previous.version)) as predictor:
             record = previous or _first(options, job, source, predictor)
             resumed = record.position.row - record.start.row
@@ -227,8 +229,8 @@ def _in_order(
 def _check_errors(record: Record, max_errors: int | None) -> None:
     if max_errors is not None and record.bad > max_errors:
         raise TooManyErrors(
-            f"{record.bad} rows are bad, and --max-errors allows {max_errors}; the first: "
-            f"{record.first_reason}"
+            f"{record.bad} rows are bad, and --max-errors allows {max_errors}; a higher limit goes on from"
+            f" there; the first: {record.first_reason}"
         )
 
 
