@@ -253,6 +253,19 @@ def test_finished_job_run_again_answers_nothing_anew(texts: Path, output: Path) 
     assert (result.record.scored, output.read_bytes()) == (28, before)
 
 
+@pytest.mark.parametrize("gone", ["out.jsonl", "out.errors.jsonl"])
+def test_finished_job_whose_files_have_been_taken_away_is_done_anew(
+    texts: Path, output: Path, gone: str
+) -> None:
+    given = options("imdb", texts, output=output)
+    scoring_fakes.run(given)
+    before = output.read_bytes()
+    output.with_name(gone).unlink()
+    result = scoring_fakes.run(given)
+    assert (result.resumed, result.record.scored, output.read_bytes()) == (0, 28, before)
+    assert len(lines(output.with_suffix(".errors.jsonl"))) == 2
+
+
 @pytest.mark.parametrize("change", [{"batch_size": 8}, {"version": 3}, {"column": "text"}, {"key": "key"}])
 def test_work_of_another_job_is_refused_by_name(texts: Path, output: Path, change: dict[str, Any]) -> None:
     scoring_fakes.run(options("imdb", texts, output=output))

@@ -153,7 +153,7 @@ def _previous(lines: Log, options: JobOptions, job: Mapping[str, Any]) -> Record
     if record.job != job:
         changed = ", ".join(name for name in job if record.job.get(name) != job[name])
         raise ResumeError(f"{output} was begun by another job (another {changed}); {ANEW}")
-    return record
+    return None if lines.is_lost(record) else record
 
 
 def _first(options: JobOptions, job: Mapping[str, Any], source: Source, predictor: Predictor) -> Record:

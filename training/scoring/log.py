@@ -4,7 +4,7 @@ Three files grow beside the output OUT: `OUT.part` and `ERRORS.part` with the li
 record, which says how many bytes of the two are valid and which row comes next. The record is replaced in one
 step, after the lines that it counts are on the disk; what lies behind the counted bytes is cut off when a
 job goes on. At the end the record says `publishing`, the two files get their names, and the record stays, as
-the receipt: the same job run again sees that all is done.
+the receipt: the same job run again sees that all is done, as long as the files are there.
 
     running ── all rows read ──> publishing ── files renamed ──> done
 """
@@ -78,6 +78,11 @@ class Log:
             if (came := os.fstat(descriptor).st_size) < size:
                 raise ResumeError(f"{path} has {came} bytes; {self.places.record} counts {size}: {ANEW}")
         return record
+
+    def is_lost(self, record: Record) -> bool:
+        """Return whether the job is done, and one of the files that it published has been taken away."""
+        published = [self.places.output, *([self.places.errors] if record.error_bytes else [])]
+        return record.state == DONE and not all(path.exists() for path in published)
 
     def forget(self) -> None:
         """Drop what an earlier process has left; its output stays until this job's takes its place."""
