@@ -406,3 +406,19 @@ def test_parquet_output_holds_what_json_lines_hold(texts: Path, tmp_path: Path) 
         scoring_fakes.run(options("imdb", texts, output=joined, shard=Shard(index, 3)))
     shards.join(joined, joined.with_suffix(".errors.jsonl"), 3)
     assert parquet.read_table(joined).to_pylist() == lines(tmp_path / "whole.jsonl")
+
+
+@pytest.mark.parametrize("count", [0, 3, 5], ids=["all empty", "first empty", "some empty"])
+def test_parquet_shards_without_rows_are_joined_with_those_of_text_keys(tmp_path: Path, count: int) -> None:
+    pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = write_texts(tmp_path / "in.jsonl", count, bad=())
+    output = tmp_path / "out.parquet"
+    for index in range(4):
+        scoring_fakes.run(options("imdb", path, output=output, shard=Shard(index, 4)))
+    record = shards.join(output, output.with_suffix(".errors.jsonl"), 4)
+    assert record.scored == count
+    assert [row["key"] for row in parquet.read_table(output).to_pylist()] == [
+        f"k{row}" for row in range(count)
+    ]

@@ -124,12 +124,16 @@ def write(records: Iterable[Mapping[str, Any]], path: Path, text_keys: bool) -> 
 
 
 def join(paths: Sequence[Path], path: Path) -> None:
-    """Write the rows of several outputs into one, a row group at a time."""
+    """Write the rows of several outputs into one, a row group at a time.
+
+    An output without rows has no say in the type of the keys: it could not know it.
+    """
     pyarrow = require()
-    schemas = []
+    found = []
     for part in paths:
-        with _explained(part):
-            schemas.append(pyarrow.parquet.read_schema(part))
+        with _explained(part), pyarrow.parquet.ParquetFile(part) as file:
+            found.append((file.metadata.num_rows, file.schema_arrow))
+    schemas = [schema for rows, schema in found if rows] or [found[0][1]]
     if any(not schema.equals(schemas[0]) for schema in schemas):
         raise DataError("the shards' Parquet files have keys of different types; write JSON Lines instead")
     with pyarrow.parquet.ParquetWriter(path, schemas[0]) as writer:
