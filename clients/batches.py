@@ -19,10 +19,11 @@ class Batching:
     """How many inputs are split into requests, which are sent `concurrency` at a time.
 
     A request has at most `rows` rows and about `message_bytes` bytes, of which it has more only if a single
-    row has. The defaults fit servers and gateways with gRPC's own limits, and TensorFlow Serving's batching.
+    row has. The defaults fit servers and gateways with gRPC's own limits, and TensorFlow Serving with
+    `serving/config/batching.config`, where it refuses a larger request.
     """
 
-    rows: int = 512
+    rows: int = 128
     message_bytes: int = 4 << 20
     concurrency: int = 4
 

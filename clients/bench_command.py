@@ -12,6 +12,7 @@ import orjson
 from clients import load, load_input, load_report, terminal
 from clients.address import Address, parse
 from clients.async_transport import AsyncGrpcTransport, AsyncRestTransport, AsyncTransport
+from clients.batches import Batching
 from clients.deadline import Deadline
 from clients.errors import Refused
 from clients.exchange import SERVING_DEFAULT, Encoding, Exchange, ModelSpec
@@ -137,8 +138,8 @@ def bench(
 def _prepare(
     server: Server, spec: ModelSpec, words: tuple[str, ...], rows: int
 ) -> tuple[ModelSpec, Arrays, Metadata]:
-    """Make the tensors, and ask once: what the server refuses is told before any load."""
-    with server.connect() as client:
+    """Make the tensors, and ask once, unsplit as under load: what the server refuses is told before it."""
+    with server.connect(batching=Batching(rows=rows, message_bytes=sys.maxsize)) as client:
         told = client.metadata(spec.name, version=spec.version, label=spec.label)
         if words:
             name, arrays = load_input.of_words(catalogue.find(spec.name), words, spec.signature, rows)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FORMATS = (".jsonl", ".ndjson", ".parquet")
 IN_PROCESS, TO_SERVER = 2, 8
 """Threads that ask: TensorFlow uses all cores with few; a server is waited for."""
-BATCH_IN_PROCESS, BATCH_TO_SERVER = 1024, 256
+BATCH_IN_PROCESS, BATCH_TO_SERVER = 1024, 128
 """Rows in a batch: many cost less each, but a server that batches may take no more than it was told."""
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from clients.batches import Batching
 from clients.client import Client
 from clients.errors import Refused
 from clients.playground import code, word_weights
@@ -24,8 +23,6 @@ MOST_WORDS = 400
 """Of a long review only so many different words are left out, the first ones."""
 MAX_PIXELS = 4_000_000
 """Of a drawing: the page sends 280x280."""
-BATCHING = Batching(rows=128, concurrency=4)
-"""Requests of as many rows as kedge's configuration of TensorFlow Serving takes."""
 
 
 def status(client: Client) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from types import FrameType
 import click
 
 from clients.client import Client
-from clients.playground.answers import BATCHING
 from clients.playground.routes import Playground
 from clients.playground.server import PageServer, serving
 from clients.retry import Retry
@@ -50,7 +49,7 @@ def playground(*, port: int, bind_address: str, names: tuple[str, ...], servers:
     """
     with contextlib.ExitStack() as stack:
         clients: dict[str, Client] = {
-            protocol: stack.enter_context(server.connect(batching=BATCHING, retry=Retry(attempts=2)))
+            protocol: stack.enter_context(server.connect(retry=Retry(attempts=2)))
             for protocol, server in servers.items()
         }
         stopped = stack.enter_context(_told_to_stop())

@@ -89,6 +89,14 @@ def test_request_that_is_refused_is_told_before_any_load(mnist: Stub) -> None:
     assert len(mnist.requests) == 2
 
 
+def test_request_of_many_rows_is_tried_as_it_will_be_sent(mnist: Stub) -> None:
+    """In parts it may be taken where the server refuses the whole."""
+    outcome = bench(mnist, "--rows", "300")
+    assert outcome.exit_code == 0, outcome.stderr
+    place = exchanges.predict_path(mnist, "mnist")
+    assert len({body for path, body in mnist.requests if path == place}) == 1
+
+
 def test_unknown_signature_is_refused_with_those_that_there_are(mnist: Stub) -> None:
     outcome = bench(mnist, "--signature", "nope")
     assert outcome.exit_code == 6

@@ -15,7 +15,6 @@ import pytest
 from PIL import Image
 
 from clients import connect
-from clients.playground.answers import BATCHING
 from clients.playground.routes import Playground
 from clients.playground.server import serving
 from models import catalogue
@@ -140,7 +139,7 @@ def test_digits_that_are_drawn_and_reviews_that_are_written_are_read_on_the_page
     test = served.splits["mnist"].test
     with (
         browsers.chromium() as browser,
-        connect(served.url("grpc"), batching=BATCHING) as client,
+        connect(served.url("grpc")) as client,
         serving("127.0.0.1", 0, Playground({"grpc": client})) as site,
         browsers.opened(browser, site.url) as page,
     ):

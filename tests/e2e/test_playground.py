@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from clients import connect
-from clients.playground.answers import BATCHING
 from clients.playground.routes import Playground
 from clients.playground.server import PageServer, serving
 from models import images, mnist
@@ -48,8 +47,8 @@ def browser() -> Iterator["Browser"]:
 def site(browser: "Browser", server: embedded.Server) -> Iterator[PageServer]:
     """The playground before the embedded server, which serves models fitted on the sample."""
     with (
-        connect(f"grpc://127.0.0.1:{server.grpc_port}", batching=BATCHING) as rpc,
-        connect(f"http://127.0.0.1:{server.rest_port}", batching=BATCHING) as rest,
+        connect(f"grpc://127.0.0.1:{server.grpc_port}") as rpc,
+        connect(f"http://127.0.0.1:{server.rest_port}") as rest,
         serving("127.0.0.1", 0, Playground({"grpc": rpc, "http": rest})) as page,
     ):
         yield page

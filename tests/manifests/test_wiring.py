@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from clients import Batching
 from clients.playground.command import playground
 from models import catalogue
 from monitoring import prometheus_rule
@@ -26,6 +27,7 @@ from tests.manifests.rendered import (
     pods,
 )
 from training.command_line import train
+from training.score_command import BATCH_TO_SERVER
 
 CONFIG = ROOT / "serving" / "config"
 PORTS = {"grpc": 8500, "rest": 8501}
@@ -91,6 +93,14 @@ def test_config_files_are_read_by_the_embedded_server() -> None:
     }
     assert config_files.read_monitoring(CONFIG / "monitoring.config").enable
     assert not config_files.read_batching(CONFIG / "batching.config").pad_variable_length_inputs
+
+
+@pytest.mark.parametrize("rows", [Batching().rows, BATCH_TO_SERVER], ids=["client", "scoring"])
+def test_requests_of_many_rows_are_no_larger_than_the_servers_take(rows: int) -> None:
+    """Without splitting, a larger one is refused whole."""
+    batching = config_files.read_batching(CONFIG / "batching.config")
+    assert not batching.enable_large_batch_splitting
+    assert rows <= batching.max_batch_size
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

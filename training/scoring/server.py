@@ -47,7 +47,7 @@ class Server:
         return self._version
 
     def predict(self, inputs: Inputs) -> list[Reading]:
-        """Answer raw inputs by one request, tried again where the reason to fail may pass."""
+        """Answer raw inputs; what fails for a reason that may pass is asked again."""
 
         def ask() -> list[Reading]:
             answers = self._client.predict_many(self._model.name, inputs, version=self._version)

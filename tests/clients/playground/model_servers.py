@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from clients import connect
-from clients.playground.answers import BATCHING
 from clients.playground.routes import Playground
 from clients.playground.server import PageServer, serving
 from clients.retry import Retry
@@ -50,9 +49,7 @@ def playground(*stubs: Stub, names: Sequence[str] = (), **options: float) -> Ite
     with contextlib.ExitStack() as stack:
         servers = {}
         for stub in stubs:
-            client = stack.enter_context(
-                connect(stub.url, batching=BATCHING, retry=Retry(attempts=1), **options)
-            )
+            client = stack.enter_context(connect(stub.url, retry=Retry(attempts=1), **options))
             servers[client.address.protocol] = client
         yield stack.enter_context(serving("127.0.0.1", 0, Playground(servers, names)))
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from clients import Batching
 from clients.playground import answers, server
 from clients.playground.server import PageServer
 from models import images
@@ -110,7 +111,7 @@ def test_long_review_has_its_first_words_weighed_in_requests_of_limited_rows(
     assert found["pieces"][-1] == [f"w{answers.MOST_WORDS + 49}", None]
     rows = [len(json.loads(body)["inputs"]["text"]) for path, body in http_stub.requests if "predict" in path]
     assert sum(rows) == answers.MOST_WORDS + 1
-    assert max(rows) <= answers.BATCHING.rows
+    assert max(rows) <= Batching().rows
 
 
 def test_single_word_is_answered_and_not_left_out(fixed: PageServer) -> None:
