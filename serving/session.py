@@ -41,10 +41,26 @@ def tensorflow() -> Any:
     # With oneDNN's kernels comes an allocator that keeps what an unloaded model leaves; small networks run no
     # slower without them.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    if "tensorflow" not in sys.modules:
+        _import_without_looking_for_garbage()
     import tensorflow
 
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return tensorflow
+
+
+def _import_without_looking_for_garbage() -> None:
+    """Import TensorFlow: half a million objects that stay.
+
+    To look through them for garbage, again and again meanwhile and once more at the process's end, would take
+    nearly as long as the rest of the import.
+    """
+    gc.disable()
+    try:
+        import tensorflow  # noqa: F401
+    finally:
+        gc.enable()
+    gc.freeze()
 
 
 class Session:

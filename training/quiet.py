@@ -1,5 +1,6 @@
 """Importing TensorFlow without the lines that its C++ parts write to a terminal as they start."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,11 +13,14 @@ def import_tensorflow() -> None:
 
     TF_CPP_MIN_LOG_LEVEL does not reach what is logged before its logging is set up, so the descriptor of
     standard error is turned aside for that time.
+
+    TensorFlow is half a million objects that stay. To look through them for garbage, again and again
+    meanwhile and once more at the process's end, would take nearly as long as the rest of the import.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tempfile.TemporaryFile() as aside:
         try:
-            with _stderr_to(aside):
+            with _stderr_to(aside), _nothing_looked_through():
                 import tensorflow as tf
 
                 tf.zeros([1])
@@ -24,6 +28,17 @@ def import_tensorflow() -> None:
             aside.seek(0)
             os.write(2, aside.read())
             raise
+
+
+@contextmanager
+def _nothing_looked_through() -> Iterator[None]:
+    """Have Python not look for garbage inside, nor ever among what there is afterwards."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+    gc.freeze()
 
 
 @contextmanager

@@ -11,8 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import tensorflow as tf
-
+from training.quiet import import_tensorflow
 from wire import messages, tensors
 
 WARM_UP = Path("assets.extra", "tf_serving_warmup_requests")
@@ -20,6 +19,8 @@ WARM_UP = Path("assets.extra", "tf_serving_warmup_requests")
 
 def answer(directory: Path, file: Path) -> None:
     """Load the SavedModel in `directory` and write the answered warm-up requests into `file`."""
+    import tensorflow as tf
+
     with tf.io.TFRecordWriter(str(file)) as writer:
         for log in _answered(directory):
             writer.write(log.SerializeToString())
@@ -27,11 +28,15 @@ def answer(directory: Path, file: Path) -> None:
 
 def read(file: Path) -> Iterator[messages.PredictionLog]:
     """Read the records of a file of PredictionLogs."""
+    import tensorflow as tf
+
     for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
         yield messages.PredictionLog.FromString(record)
 
 
 def _answered(directory: Path) -> Iterator[messages.PredictionLog]:
+    import tensorflow as tf
+
     logs = list(read(directory / WARM_UP))
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         signatures = tf.compat.v1.saved_model.load(session, ["serve"], str(directory)).signature_def
@@ -48,4 +53,5 @@ def _answered(directory: Path) -> Iterator[messages.PredictionLog]:
 
 
 if __name__ == "__main__":
+    import_tensorflow()
     answer(Path(sys.argv[1]), Path(sys.argv[2]))
