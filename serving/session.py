@@ -81,8 +81,15 @@ class Session:
 
     def close(self) -> None:
         """Free the graph and its variables, and give the memory back to the system."""
+        graph = self._session.graph
         self._session.close()
         self._session = None
+        # Its objects refer to one another. To have Python find out that nothing else refers to them, it would
+        # look through all that is frozen, for half a second in which no request is answered.
+        graph._functions.clear()
+        graph._collections.clear()
+        graph.Dismantle()
+        del graph
         give_memory_back()
 
 
@@ -154,6 +161,8 @@ class Call:
 def open_session(path: Path, tags: Sequence[str], config: Any = None) -> Session:
     """Load the meta graph with these tags; `config` is a ConfigProto. StatusError says why it cannot be."""
     tf = tensorflow()
+    # What is garbage now would stay once all that there is has been frozen.
+    gc.collect()
     graph = tf.Graph()
     session = tf.compat.v1.Session(graph=graph, config=config)
     try:
@@ -202,15 +211,15 @@ def status_of(error: Exception) -> StatusError:
 
 
 def give_memory_back() -> None:
-    """Collect what nothing refers to, and have the C library return its free memory to the system."""
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
-    if sys.platform == "linux":
-        try:
-            ctypes.CDLL(None).malloc_trim(0)
-        except AttributeError:
-            return  # A C library other than GNU's.
+    """Have the C library return its free memory to the system."""
+    if trim := _malloc_trim():
+        trim(0)
+
+
+@functools.cache
+def _malloc_trim() -> Any:
+    """The C library's function, made once, as each leaves garbage; None where it is another than GNU's."""
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 @contextmanager
