@@ -1,5 +1,7 @@
 """A picture of a digit as the strokes of a pen: its ink thinned to lines, and the lines followed."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,8 +23,16 @@ def strokes(image: NDArray[np.uint8]) -> list[list[Point]]:
             at = near[0]
             left.remove(at)
             line.append(at)
-        lines.append([((column + 0.5) / 28, (row + 0.5) / 28) for row, column in closed(line)])
+        corners = cornered(closed(line))
+        lines.append([((column + 0.5) / 28, (row + 0.5) / 28) for row, column in corners])
     return lines
+
+
+def cornered(line: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Leave out the points between which a line goes on as it went."""
+    steps = [(two[0] - one[0], two[1] - one[1]) for one, two in pairwise(line)]
+    turns = [point for point, (into, out) in zip(line[1:-1], pairwise(steps), strict=True) if into != out]
+    return [line[0], *turns, *line[1:][-1:]]
 
 
 def closed(line: list[tuple[int, int]]) -> list[tuple[int, int]]:
