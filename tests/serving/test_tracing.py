@@ -226,9 +226,12 @@ def test_opentelemetry_that_is_missing_is_one_line_with_what_to_do(monkeypatch: 
 def test_server_without_traces_imports_nothing_of_opentelemetry() -> None:
     program = """
 import asyncio, sys
-from serving import options, server
+from serving import options, quiet
+given = options.parse(["--model_store_root=/nowhere"])
+quiet.wake_tensorflow(given)
+from serving import server
 async def made():
-    server.ModelServer(options.parse(["--model_store_root=/nowhere"]))
+    server.ModelServer(given)
 asyncio.run(made())
 assert not [name for name in sys.modules if name.startswith("opentelemetry")]
 """
