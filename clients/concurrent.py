@@ -7,7 +7,6 @@ are in memory than are under way. The first error ends the work.
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from typing import Any
 
@@ -17,13 +16,17 @@ Numbered = tuple[int, Exchange[Any]]
 
 
 def in_threads(exchanges: Exchanges, perform: Callable[[Exchange[Any]], Any], limit: int) -> list[Any]:
-    """Perform exchanges in up to `limit` threads; one alone in the caller's."""
+    """Perform exchanges in up to `limit` threads; one alone in the caller's.
+
+    An interrupt of the caller (Ctrl-C) waits for none of them.
+    """
     exchanges = iter(exchanges)
     first = list(islice(exchanges, 2))
     if len(first) == 1 or limit == 1:
         return [perform(exchange) for exchange in chain(first, exchanges)]
     numbered = enumerate(chain(first, exchanges))
     answers: dict[int, Any] = {}
+    errors: list[BaseException] = []
     lock, stopped = threading.Lock(), threading.Event()
 
     def take() -> Numbered | None:
@@ -35,17 +38,23 @@ def in_threads(exchanges: Exchanges, perform: Callable[[Exchange[Any]], Any], li
             while (taken := take()) is not None:
                 number, exchange = taken
                 answers[number] = perform(exchange)
+        except BaseException as error:  # noqa: BLE001 - it is the caller's
+            errors.append(error)
         finally:
             # Nothing is left, or something went wrong: either way nobody takes another.
             stopped.set()
 
-    with ThreadPoolExecutor(limit, thread_name_prefix="kedge-client") as threads:
-        workers = [threads.submit(work) for _ in range(limit)]
-        try:
-            for worker in workers:
-                worker.result()
-        finally:
-            stopped.set()
+    # Threads of an executor would be waited for, here and as Python ends, though they wait for a server.
+    workers = [threading.Thread(target=work, name="kedge-client", daemon=True) for _ in range(limit)]
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        stopped.set()
+    if errors:
+        raise errors.pop(0)
     return [answers[number] for number in range(len(answers))]
 
 

@@ -1,18 +1,20 @@
 """Many rows as several requests, in order, a few at a time."""
 
 import json
+import signal
 import threading
+import time
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 
-from clients import Batching, OptionError, Refused, Retry, batches
+from clients import Batching, OptionError, Refused, Retry, batches, connect
 from models.model import InputError
 from tests.clients import exchanges
 from tests.clients.conftest import Connecting
-from tests.clients.stubs import GrpcError, HttpAnswer, Stub
+from tests.clients.stubs import SILENCE, GrpcError, HttpAnswer, Stub
 from wire import messages, tensors
 
 ROWS = np.arange(100, dtype=np.float32)
@@ -135,6 +137,24 @@ def test_first_error_ends_the_rest(line: Stub, connecting: Connecting) -> None:
     ):
         client.predict("line", {"x": ROWS})
     assert len(sizes(line)) <= 4
+
+
+def test_interrupt_waits_for_no_request(line: Stub) -> None:
+    """Ctrl-C, as it comes to a program that asks, once all requests wait for a server that says nothing."""
+    together = threading.Barrier(
+        3, lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT), timeout=20
+    )
+
+    def stall(body: bytes) -> Any:
+        together.wait()
+        return SILENCE
+
+    line.answers[exchanges.predict_path(line, "line")] = stall
+    with connect(line.url, batching=Batching(rows=1, concurrency=3)) as client:
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            client.predict("line", {"x": ROWS}, timeout=20)
+        assert time.monotonic() - started < 10
 
 
 def test_many_images_come_back_in_order(stub: Stub, connecting: Connecting) -> None:

@@ -5,8 +5,10 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -434,6 +436,30 @@ class TestFailures:
         outcome = run("status", "mnist", "--url", stub.url, "--timeout", "0.2")
         assert outcome.exit_code == 5
         assert "within 0.2 s" in outcome.stderr
+
+    def test_interrupt_waits_for_no_request(self, reviews: Stub) -> None:
+        arrived = threading.Semaphore(0)
+
+        def stall(body: bytes) -> Any:
+            arrived.release()
+            return SILENCE
+
+        reviews.answers[exchanges.predict_path(reviews, "imdb")] = stall
+        command = [sys.executable, "-m", "kedge", "predict", "imdb", "-", "--url", reviews.url]
+        with subprocess.Popen(
+            [*command, "--timeout", "60"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT,
+        ) as process:  # fmt: skip
+            assert process.stdin is not None
+            process.stdin.write(b"a film\n" * 256)
+            process.stdin.close()
+            assert all(arrived.acquire(timeout=60) for _ in range(4))
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 130
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.read() == b""
+            assert process.stderr.read().strip() == b"kedge: interrupted"
 
     def test_refusal_of_a_later_chunk_leaves_the_document_unfinished(self, reviews: Stub) -> None:
         lines = b"a film\n" * 256 + b"...\n"
