@@ -52,25 +52,35 @@ class Address:
             return self.host == "localhost"
 
 
+def is_name(host: str) -> bool:
+    """Whether a name service can be asked for it: each label has up to 63 bytes."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
+
+
 def parse(url: str) -> Address:
     """Read an URL with one of the schemes, or raise UrlError."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise _refusal(url, str(error)) from None
+        raise refusal(url, str(error)) from None
     if "://" not in url:
-        raise _refusal(url, "it has no scheme")
+        raise refusal(url, "it has no scheme")
     if parts.scheme not in SCHEMES:
-        raise _refusal(url, f"the scheme {parts.scheme} is not supported")
+        raise refusal(url, f"the scheme {parts.scheme} is not supported")
     if not parts.hostname:
-        raise _refusal(url, "it has no host")
+        raise refusal(url, "it has no host")
+    if not is_name(parts.hostname):
+        raise refusal(url, "its host is no name that can be looked up")
     if parts.query or parts.fragment or parts.username is not None:
-        raise _refusal(url, "it has more than a host, a port and a path")
+        raise refusal(url, "it has more than a host, a port and a path")
     path = parts.path.rstrip("/")
     if parts.scheme in ("grpc", "grpcs"):
         if path:
-            raise _refusal(url, f"a gRPC address has no path, and this one has {path}")
+            raise refusal(url, f"a gRPC address has no path, and this one has {path}")
         port = GRPC_PORT if port is None else port
     return Address(parts.scheme, parts.hostname, port, path)
 
@@ -79,9 +89,10 @@ def parse_as(protocol: str, url: str) -> Address:
     """Read an URL of that protocol, whose scheme may be left out: "localhost:8500" is a gRPC target."""
     address = parse(url if "://" in url else f"{protocol}://{url}")
     if address.protocol != protocol:
-        raise _refusal(url, f"this client speaks {protocol}, not {address.protocol}; connect() takes both")
+        raise refusal(url, f"this client speaks {protocol}, not {address.protocol}; connect() takes both")
     return address
 
 
-def _refusal(url: str, reason: str) -> UrlError:
+def refusal(url: str, reason: str) -> UrlError:
+    """The error for an URL that cannot be used."""
     return UrlError(f"{url!r} is not the address of a server: {reason}; {EXPECTED}", Code.INVALID_ARGUMENT)

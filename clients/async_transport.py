@@ -14,7 +14,6 @@ from clients.options import Headers, Settings
 
 if TYPE_CHECKING:
     import grpc.aio
-    import httpx
 
 
 class AsyncTransport(Protocol):
@@ -60,16 +59,16 @@ class AsyncRestTransport:
     """A pool of HTTP connections, which are used again."""
 
     def __init__(self, address: Address, settings: Settings) -> None:
+        import httpx
+
         self._address, self._settings = address, settings
-        self._options = http_connection.client_options(address, settings)
-        self._client: httpx.AsyncClient | None = None
+        self._client = http_connection.open_client(address, settings, httpx.AsyncClient)
 
     async def send(self, exchange: Exchange[Any], deadline: Deadline, headers: Headers) -> Answer:
         """Send the request and read the whole answer, however slowly it comes, within the deadline."""
-        client = self._open()
         options = http_connection.request_options(self._address, self._settings, exchange, deadline, headers)
         with http_connection.failures():
-            response = await client.send(client.build_request(**options), stream=True)
+            response = await self._client.send(self._client.build_request(**options), stream=True)
             try:
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
@@ -82,12 +81,4 @@ class AsyncRestTransport:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            await self._client.aclose()
-
-    def _open(self) -> "httpx.AsyncClient":
-        import httpx
-
-        if self._client is None:
-            self._client = httpx.AsyncClient(**self._options)
-        return self._client
+        await self._client.aclose()

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from models.model import InputError
 from wire.errors import Code, StatusError
 
+LONGEST = 1e6
+"""Seconds, eleven days: an operating system waits for a socket no longer than 2**31 milliseconds."""
+
 Clock = Callable[[], float]
 """Seconds since any moment, never going back."""
 
@@ -31,7 +34,7 @@ class Deadline:
 
 
 def checked_timeout(timeout: float) -> float:
-    """The timeout, or InputError if it is no number of seconds above 0."""
-    if not 0 < timeout < float("inf"):
-        raise InputError(f"the timeout is {timeout!r}; expected seconds above 0")
+    """The timeout, or InputError if it is no number of seconds that one can wait."""
+    if not 0 < timeout <= LONGEST:
+        raise InputError(f"the timeout is {timeout!r}; expected seconds above 0, up to {LONGEST:,.0f}")
     return float(timeout)

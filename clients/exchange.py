@@ -31,6 +31,13 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if not self.name:
             raise InputError("the name of the model is empty; expected one such as 'mnist'")
+        for what, name in (("model", self.name), ("label", self.label), ("signature", self.signature)):
+            try:
+                (name or "").encode()
+            except UnicodeEncodeError as error:
+                raise InputError(
+                    f"the {what} {name!r} is no valid Unicode text: {error.reason}; expected a name in UTF-8"
+                ) from None
         if self.version is not None and self.label is not None:
             raise InputError(
                 f"version {self.version} and label {self.label!r} were both given; expected one at most"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clients.address import Address
-from clients.options import Settings, Tls, read_pem
+from clients.options import Settings, Tls, read_pem, unusable_proxy
 from clients.retry import Failure
 from wire.errors import Code
 
@@ -69,6 +69,9 @@ def _credentials(tls: Tls) -> "grpc.ChannelCredentials":
 
 def _proxy(address: Address, settings: Settings) -> Iterator[tuple[str, int | str]]:
     if settings.proxy is not None:
+        # gRPC would go past a proxy that it cannot read.
+        if not settings.proxy.startswith("http://"):
+            raise unusable_proxy(settings)
         yield "grpc.http_proxy", settings.proxy
     # The environment's, which would lead away from this machine.
     elif address.is_loopback:

@@ -2,35 +2,43 @@
 
 import contextlib
 import ssl
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
-from clients.address import Address
+from clients.address import Address, refusal
 from clients.deadline import Deadline
 from clients.errors import OptionError
 from clients.exchange import Exchange
-from clients.options import Headers, Settings, Tls, read_pem
+from clients.options import Headers, Settings, Tls, read_pem, unusable_proxy
 from clients.retry import Failure
 from wire.errors import Code
 
-if TYPE_CHECKING:
-    pass
+C = TypeVar("C")
 
 IDLE = 30.0
 """For how many seconds a connection without requests is kept."""
 
 
-def client_options(address: Address, settings: Settings) -> dict[str, Any]:
-    """The keyword arguments of httpx's clients."""
+def open_client(address: Address, settings: Settings, make: Callable[..., C]) -> C:
+    """Make one of httpx's clients. Nothing is sent yet."""
     import httpx
 
-    return {
-        "verify": tls_context(address, settings.tls),
-        "proxy": settings.proxy,
-        # The environment's proxy would lead away from this machine.
-        "trust_env": not address.is_loopback,
-        "limits": httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=IDLE),
-    }
+    try:
+        httpx.URL(str(address))
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise refusal(str(address), str(error).rstrip(".")) from error
+    context = tls_context(address, settings.tls)
+    try:
+        return make(
+            verify=context,
+            proxy=settings.proxy,
+            # The environment's proxy would lead away from this machine.
+            trust_env=not address.is_loopback,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=IDLE),
+        )
+    # httpx imports what SOCKS needs only where a proxy speaks it.
+    except (httpx.InvalidURL, ValueError, ImportError) as error:
+        raise unusable_proxy(settings) from error
 
 
 def request_options(
@@ -89,16 +97,17 @@ def tls_context(address: Address, tls: Tls | None) -> ssl.SSLContext:
         # Loading the authorities' certificates takes longer than a prediction, and http needs none: an empty
         # context trusts nobody.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if tls is None:
-        return httpx.create_ssl_context()
+    tls = tls or Tls()
     try:
         context = httpx.create_ssl_context() if tls.ca is None else _trusting(tls.ca)
         if tls.certificate is not None and tls.key is not None:
             read_pem(tls.certificate, "certificate")
             read_pem(tls.key, "client's key")
             context.load_cert_chain(tls.certificate, tls.key)
-    except ssl.SSLError as error:
-        raise OptionError(f"the certificates of {tls!r} cannot be used: {error.reason or error}") from error
+    except OSError as error:
+        whose = "SSL_CERT_FILE or SSL_CERT_DIR" if tls == Tls() else repr(tls)
+        reason = getattr(error, "reason", None) or error.strerror or error
+        raise OptionError(f"the certificates of {whose} cannot be used: {reason}") from error
     return context
 
 

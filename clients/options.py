@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TypedDict
 
-from clients.address import Address
+from clients.address import Address, is_name
 from clients.batches import Batching
 from clients.deadline import checked_timeout
 from clients.errors import OptionError
@@ -42,6 +42,8 @@ class Tls:
             raise OptionError(
                 "mutual TLS needs the client's certificate and its key; one came without the other"
             )
+        if self.server_name is not None and not is_name(self.server_name):
+            raise OptionError(f"no server is called {self.server_name!r}; expected a name of its certificate")
 
 
 class Options(TypedDict, total=False):
@@ -115,6 +117,17 @@ def check_headers(headers: Headers) -> None:
             raise OptionError(f"{name!r} cannot be sent as metadata; expected a name such as 'x-request-id'")
         if name.lower().endswith("-bin") or not HEADER_VALUE.fullmatch(value):
             raise OptionError(f"the value of {name!r} cannot be sent; expected printable ASCII, not -bin")
+
+
+def unusable_proxy(settings: Settings) -> OptionError:
+    """The error for a proxy that a client cannot go through; it shows no password."""
+    if settings.proxy is None:
+        return OptionError(
+            "a proxy of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) cannot be used; "
+            "expected http://HOST:PORT, there or as the option (--proxy, proxy=...) that goes before it"
+        )
+    shown = settings.proxy.rpartition("@")[2]
+    return OptionError(f"the proxy {shown!r} cannot be used; expected http://HOST:PORT")
 
 
 def read_pem(path: str | PathLike[str], what: str) -> bytes:

@@ -10,6 +10,7 @@ import click
 
 from clients.address import parse
 from clients.client import GrpcClient, RestClient, connect
+from clients.deadline import LONGEST
 from clients.options import TIMEOUT, Options, Tls
 
 DEFAULT_URL = "grpc://localhost:8500"
@@ -54,7 +55,7 @@ URLS_OPTION = click.option(
 CONNECTION_OPTIONS = (
     click.option(
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=click.FloatRange(min=0, min_open=True, max=LONGEST),
         default=TIMEOUT,
         show_default=True,
         metavar="SECONDS",

@@ -1,5 +1,6 @@
 """How the bytes of an exchange travel, blocking the caller's thread."""
 
+import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -54,7 +55,8 @@ class RestTransport:
         import httpx
 
         self._address, self._settings = address, settings
-        self._client = httpx.Client(**http_connection.client_options(address, settings), transport=transport)
+        make = functools.partial(httpx.Client, transport=transport)
+        self._client = http_connection.open_client(address, settings, make)
 
     def send(self, exchange: Exchange[Any], deadline: Deadline, headers: Headers) -> Answer:
         """Send the request and read the whole answer, however slowly it comes, within the deadline."""

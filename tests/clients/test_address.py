@@ -36,6 +36,12 @@ def test_connect_makes_the_client_of_the_scheme(url: str, kind: type, address: s
         ("http://localhost:8501?x=1", "more than a host"),
         ("http://me:secret@localhost", "more than a host"),
         ("http://[::1", "Invalid IPv6"),
+        (f"http://{'a' * 64}.test", "no name that can be looked up"),
+        ("grpc://a..test", "no name that can be looked up"),
+        ("grpc://\udcff", "no name that can be looked up"),
+        ("http://\u2603.test", "Invalid IDNA hostname"),
+        ("http://localhost/\x01", "non-printable"),
+        ("http://localhost/\udcff", "surrogates not allowed"),
     ],
 )
 def test_url_that_cannot_be_used_is_told_in_one_line(url: str, reason: str) -> None:

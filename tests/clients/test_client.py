@@ -284,6 +284,13 @@ class TestVersion:
         with pytest.raises(InputError, match="version 1 and label 'a' were both given"):
             client.predict("mnist", {}, version=1, label="a")
 
+    @pytest.mark.parametrize("what", ["label", "signature"])
+    def test_name_that_is_no_text_is_an_input_error(self, client: Client, what: str) -> None:
+        with pytest.raises(InputError, match=r"the model '.udcff' is no valid Unicode text"):
+            client.status("\udcff")
+        with pytest.raises(InputError, match=rf"the {what} '.udcff' is no valid Unicode text"):
+            client.predict("mnist", {"x": 1.0}, **{what: "\udcff"})  # type: ignore[call-overload]
+
     def test_name_with_a_slash_is_one_part_of_the_url(self, connecting: Connecting, http_stub: Stub) -> None:
         exchanges.answer_status(http_stub, "a%2Fb", [(1, "AVAILABLE", "OK", "")])
         with connecting(http_stub.url) as client:

@@ -398,6 +398,7 @@ class TestFailures:
             ("predict", "mnist", "x", "--version", "1", "--label", "a"),
             ("predict", "mnist", "x", "--version", "-1"),
             ("predict", "mnist", "x", "--timeout", "0"),
+            ("predict", "mnist", "x", "--timeout", "1e300"),
             ("predict", "mnist", "x", "--json", "--jsonl"),
             ("predict", "mnist", "x", "--top", "0"),
             ("predict", "mnist", "x", "--header", "novalue"),

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -173,6 +174,58 @@ def test_option_that_cannot_be_followed_is_told_at_once(
     with pytest.raises(OptionError, match=words) as refused, connecting(url, **options) as client:
         client.status("mnist")
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+@pytest.mark.parametrize("proxy", ["me:secret@proxy:3128", "ftp://me:secret@proxy:3128"])
+def test_proxy_that_is_none_is_told_at_once(connecting: Connecting, scheme: str, proxy: str) -> None:
+    with (
+        pytest.raises(
+            OptionError, match=r"the proxy 'proxy:3128' cannot be used; expected http://"
+        ) as refused,
+        connecting(f"{scheme}://server.test", proxy=proxy) as client,
+    ):
+        client.status("mnist")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALL_PROXY", "ftp://proxy"), ("HTTP_PROXY", "http://proxy:no"), ("NO_PROXY", "http://a:b")],
+)
+def test_proxy_of_the_environment_that_is_none_is_told_at_once(
+    connecting: Connecting, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(OptionError, match=r"environment \(HTTP_PROXY"), connecting("http://server.test"):
+        pass
+
+
+def test_proxy_that_needs_what_is_not_installed_is_told_at_once(
+    connecting: Connecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    with (
+        pytest.raises(OptionError, match=r"the proxy 'socks5://proxy:1080' cannot be used"),
+        connecting("http://server.test", proxy="socks5://proxy:1080"),
+    ):
+        pass
+
+
+def test_authorities_of_the_environment_that_cannot_be_read_are_told_at_once(
+    connecting: Connecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such.pem")
+    with (
+        pytest.raises(OptionError, match=r"of SSL_CERT_FILE .* cannot be used: No such file"),
+        connecting("https://server.test"),
+    ):
+        pass
+
+
+def test_name_that_no_server_has_is_refused() -> None:
+    with pytest.raises(OptionError, match="no server is called"):
+        Tls(server_name="a" * 64)
 
 
 def test_certificate_without_its_key_is_refused() -> None:
