@@ -3,14 +3,15 @@
 This is the only module that knows all packages. Each is imported when one of its commands runs, so that
 asking a server does not wait for TensorFlow, and `kedge --help` waits for nothing.
 
-Exit codes: 0 done, 1 a fault in the program, 2 wrong usage, 3 data missing or damaged, 4 the quality gate
-refused the model, 5 the server cannot be reached or did not answer in time, 6 the server refused the request,
-130 interrupted, 143 terminated.
+Exit codes: 0 done, 1 a fault in the program, 2 wrong usage, 3 data missing or damaged, or that cannot be
+written, 4 the quality gate refused the model, 5 the server cannot be reached or did not answer in time, 6 the
+server refused the request, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import shlex
 import shutil
@@ -19,7 +20,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -79,15 +80,6 @@ class LazyGroup(click.Group):
         _read_environment(command, f"KEDGE_{cmd_name}")
         return command
 
-    def invoke(self, ctx: click.Context) -> object:
-        """Run the command; it is done, too, when nobody reads its output any more (`kedge ... | head`)."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            # Python flushes what is left as it ends; it is for nobody.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table."""
         with formatter.section("Commands"):
@@ -105,6 +97,39 @@ def _read_environment(command: click.Command, prefix: str) -> None:
             _read_environment(inner, f"{prefix}_{name}")
 
 
+class OutputError(Exception):
+    """Standard output takes no more: the disk is full, or its reader has gone."""
+
+    exit_code = 3
+
+
+class _StandardOutput(io.FileIO):
+    """Standard output, whose errors cannot be taken for another file's, nor another's for its."""
+
+    def write(self, data: Any) -> int:
+        """Write, or raise OutputError: once, for what follows is lost too, and Python flushes at its end."""
+        try:
+            # click writes nothing to see whether bytes are taken, and passes over the error.
+            return super().write(data) if data else 0
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            raise OutputError(f"standard output cannot be written: {error.strerror}") from error
+
+
+def _told_apart(stdout: TextIO) -> TextIO:
+    """The same standard output, of which an error is an OutputError."""
+    if not isinstance(stdout, io.TextIOWrapper):  # closed: Python gives None
+        return stdout
+    raw = _StandardOutput(stdout.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(
+        raw if isinstance(stdout.buffer, io.RawIOBase) else io.BufferedWriter(raw),  # PYTHONUNBUFFERED
+        encoding=stdout.encoding,
+        errors=stdout.errors,
+        line_buffering=stdout.line_buffering,
+        write_through=stdout.write_through,
+    )
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="kedge")
 def root() -> None:
@@ -120,10 +145,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     SIGTERM unwinds as SIGINT does, so that what a command has begun is cleaned up; the server drains instead.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    sys.stdout = _told_apart(sys.stdout)
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    A command is done, too, when nobody reads its output any more (`kedge ... | head`).
+    """
+    exit_code = 0
+    try:
+        exit_code = _run(arguments)
+        click.echo(nl=False)  # flushes what the command has left
+    except OutputError as error:
+        if not isinstance(error.__cause__, BrokenPipeError):
+            click.echo(f"kedge: {error}", err=True)
+            return error.exit_code
+    return exit_code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     """Run one command and return its exit code.
 
     An error that a person can cause is one line on standard error. Whatever is left is a fault in the
@@ -143,6 +185,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise
         click.echo(f"kedge: this command needs {error.name}: pip install 'kedge[{extra}]'", err=True)
         return USAGE
+    except OutputError:
+        raise
     except Exception as error:
         exit_code = getattr(error, "exit_code", None)
         if exit_code is None:

@@ -48,11 +48,12 @@ def test_json_is_asked_for_in_the_environment(tmp_path: Path) -> None:
     assert result.stdout.startswith('{"model": "mnist"'), result.output
 
 
-def test_command_whose_reader_has_gone_is_done() -> None:
+@pytest.mark.parametrize("arguments", [("--help",), ("predict", "--help")], ids=" ".join)
+def test_command_whose_reader_has_gone_is_done(arguments: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "kedge", "predict", "--help"],
+        [sys.executable, "-m", "kedge", *arguments],
         cwd=ROOT,
         stdout=writing,
         stderr=subprocess.PIPE,
@@ -60,6 +61,44 @@ def test_command_whose_reader_has_gone_is_done() -> None:
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("predict", "--help"), ("completion", "bash"), ("versions", "list", "mnist", "--json")],
+    ids=" ".join,
+)
+def test_standard_output_that_is_full_is_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], unbuffered: str
+) -> None:
+    (tmp_path / "mnist" / "1").mkdir(parents=True)
+    (tmp_path / "mnist" / "1" / "saved_model.pb").touch()
+    environment = {"KEDGE_VERSIONS_LIST_MODEL_STORE": str(tmp_path), "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kedge", *arguments],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+            check=False,
+        )
+    assert done.stderr == "kedge: standard output cannot be written: No space left on device\n"
+    assert done.returncode == 3
+
+
+def test_another_files_error_is_not_told_as_standard_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def fill() -> None:
+        with Path("/dev/full").open("wb", buffering=0) as full:
+            full.write(b"x")
+
+    monkeypatch.setattr(kedge, "fill", fill, raising=False)
+    monkeypatch.setitem(kedge.COMMANDS, "fill", ("kedge:fill", "Fill a disk."))
+    with pytest.raises(OSError, match="No space left on device"):
+        kedge.run(["fill"])
 
 
 def test_next_steps_can_be_copied_where_the_store_has_a_space_in_its_path() -> None:

@@ -210,6 +210,17 @@ class TestPredict:
         assert len(rest) == 5_000
         assert json.loads(rest[-1])["input"] == "the last film"
 
+    @pytest.mark.parametrize("form", ["--json", "--jsonl"])
+    def test_answers_that_nobody_can_write_are_one_line(self, reviews: Stub, form: str) -> None:
+        lines = b"a film\n" * 256 + b"...\n"
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "kedge", "predict", "imdb", "-", "--url", reviews.url, form],
+                input=lines, stdout=full, stderr=subprocess.PIPE, cwd=ROOT, check=False,
+            )  # fmt: skip
+        assert done.stderr == b"kedge: standard output cannot be written: No space left on device\n"
+        assert done.returncode == 3
+
     def test_token_and_headers_come_with_every_request(self, digits: Stub, image: Path) -> None:
         arguments = ("--header", "x-tenant=a=b", "--timeout", "5")
         outcome = run(
