@@ -12,7 +12,7 @@ from serving.http_messages import Body, BodyBroken, Request, Response
 
 _log = logging.getLogger(__name__)
 
-# The most bytes of a request's headers, of those after its body, and of what is between two pieces of that.
+# The most bytes of a request's headers, with those after its body, and of what is between two pieces of that.
 MAX_HEAD_BYTES = 128 * 1024
 MAX_HEADERS = 256
 # The longest URL.
@@ -87,8 +87,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
-        self._rest = self._rest + data if self._rest else data
-        self._read()
+        if not self._deaf:
+            self._rest = self._rest + data if self._rest else data
+            self._read()
 
     def pause_writing(self) -> None:
         """The client does not take what is sent as fast as it is made."""
@@ -105,6 +106,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._url, self._headers = b"", {}
+        self._header_count = self._header_bytes = 0
 
     def on_url(self, piece: bytes) -> None:
         """A piece of the URL."""
@@ -127,7 +129,6 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The head of a request has come."""
         headers, self._headers, self._unheard = self._headers or {}, None, 0
-        self._header_count = self._header_bytes = 0
         if self._in_place:
             self._in_place = False
             return
@@ -211,7 +212,8 @@ class Connection(asyncio.Protocol):
                     self._fail(_LONG_HEAD)
         if self._deaf:
             self._rest = b""
-        self._hold_back()
+        else:
+            self._hold_back()
 
     @property
     def _sated(self) -> bool:

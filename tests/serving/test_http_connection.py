@@ -216,6 +216,14 @@ async def test_what_is_not_http_1_1_is_told_why_and_hung_up_on(sent: bytes, reas
         assert port.asked == []
 
 
+async def test_headers_are_counted_anew_for_each_request() -> None:
+    many = ["X:"] * (MAX_HEADERS - 10)
+    trailing = _post(b"0\r\n" + b"X:\r\n" * (MAX_HEADERS - 10) + b"\r\n", CHUNKED)
+    async with _listening() as port:
+        sent = trailing + _get("/1", *many) + _get("/2", *many) + LAST
+        assert list(_bodies(await port.answers(sent))) == [b"/body ", b"/1 ", b"/2 ", b"/last "]
+
+
 async def test_requests_before_a_broken_one_are_answered_first() -> None:
     async with _listening() as port:
         answers = await port.answers(_get("/1") + _get("/2") + b"hello\r\n\r\n" + LAST)
