@@ -88,7 +88,7 @@ class Source:
     def _is_model(self, path: Path) -> bool:
         """Whether a child of a model store is a model; of one that cannot be read, whether it was one."""
         try:
-            return self._is_inside(path.parent, path) and bool(self._read(path))
+            return bool(self._read(path)) and self._is_inside(path.parent, path)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
@@ -109,6 +109,8 @@ class Source:
                 return False
             if all(_real(each).is_relative_to(path.parent) for each in (path, *files)):
                 return True
+        except (FileNotFoundError, NotADirectoryError):
+            return False
         except OSError as error:
             stays = "what is loaded of it stays" if before else "it is looked for again"
             self.tell(f"{path}: cannot be read: {_reason(error)}; {stays}")

@@ -1,8 +1,10 @@
 import logging
 import os
+import shutil
 
 import pytest
 
+from serving import source as source_module
 from serving.config_files import ModelConfig
 from serving.policy import Specific
 from serving.source import Source, fingerprint, version_number
@@ -192,6 +194,33 @@ def test_fingerprint_changes_with_any_file(tmp_path):
 
     assert len(set(seen)) == 4
     assert fingerprint(tmp_path / "1") == seen[-1]
+
+
+def test_link_out_of_a_store_that_is_no_model_is_passed_over_in_silence(tmp_path, caplog):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "other" / "documents").mkdir(parents=True)
+    (tmp_path / "other" / "file").touch()
+    for name in ("documents", "file"):
+        (tmp_path / "store" / name).symlink_to(tmp_path / "other" / name)
+
+    assert Source().models(tmp_path / "store") == ()
+    assert caplog.messages == []
+
+
+def test_version_that_goes_while_it_is_looked_at_is_not_there(tmp_path, caplog, monkeypatch):
+    publish(tmp_path, "1")
+    source = Source()
+    assert 1 in source.versions(tmp_path)
+    look = source_module._real
+
+    def remove_and_look(path):
+        if path.name == "1":
+            shutil.rmtree(path)
+        return look(path)
+
+    monkeypatch.setattr(source_module, "_real", remove_and_look)
+    assert source.versions(tmp_path) == {}
+    assert caplog.messages == []
 
 
 def test_fingerprint_of_what_cannot_be_read_is_empty(tmp_path):
