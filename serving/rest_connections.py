@@ -49,7 +49,7 @@ class _Refusal(asyncio.Protocol):
         # To close while the client sends its request would take the answer from it.
         if writing.can_write_eof():
             writing.write_eof()
-        asyncio.get_running_loop().call_later(LINGERING_SECONDS, writing.close)
+        asyncio.get_running_loop().call_later(LINGERING_SECONDS, writing.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gone.set_result(None)

@@ -538,6 +538,29 @@ def test_handshake_takes_a_place_and_gives_it_back(
         runner.run(fail_and_ask())
 
 
+async def test_who_is_refused_over_tls_and_stays_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, certified: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    monkeypatch.setattr(rest_connections, "LINGERING_SECONDS", 0.05)
+    served, trusting = certified
+    async with _listening(most=1, tls=served) as port, port.connected(trusting) as (reader, writer):
+        writer.write(_get("/1"))
+        await reader.readline()
+        with await asyncio.to_thread(_refused_over_tls, port.number, trusting):
+            assert port.connections is not None
+            for refused in tuple(port.connections._refused):
+                await asyncio.shield(refused.gone)
+            assert port.connections._refused == set()
+
+
+def _refused_over_tls(port: int, trusting: ssl.SSLContext) -> ssl.SSLSocket:
+    """A client that has read its refusal, and is silent: it does not say that it has heard of the end."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    client = trusting.wrap_socket(connection, server_hostname="127.0.0.1")
+    assert b" 503 " in client.recv(1000)
+    return client
+
+
 async def test_slow_handshake_is_given_up(
     monkeypatch: pytest.MonkeyPatch, certified: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
@@ -563,13 +586,14 @@ async def test_port_that_could_not_accept_accepts_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(rest_connections, "RETRY_SECONDS", 0.01)
+    accepting = pytest.MonkeyPatch()
 
     def accept(listening: socket.socket) -> None:
-        monkeypatch.undo()
+        accepting.undo()
         raise OSError(errno.EMFILE, "Too many open files")
 
     async with _listening() as port:
-        monkeypatch.setattr(socket.socket, "accept", accept)
+        accepting.setattr(socket.socket, "accept", accept)
         assert list(_bodies(await port.answers(LAST))) == [b"/last "]
     assert "Too many open files" in caplog.text
 
