@@ -81,7 +81,7 @@ def run(servable: Servable, pieces: Sequence[Piece], *, padding: int = 0, pad_in
             return Ran(_split(outputs, sizes), padding, time.monotonic() - started)
     except StatusError as error:
         if error.code == Code.DEADLINE_EXCEEDED:
-            return Ran([_bare(error) for _ in pieces], padding, time.monotonic() - started)
+            return Ran([error.bare() for _ in pieces], padding, time.monotonic() - started)
     outcomes = [_alone(servable, piece) for piece in pieces]
     return Ran(outcomes, 0, time.monotonic() - started, joinable)
 
@@ -97,16 +97,9 @@ def _alone(servable: Servable, piece: Piece) -> Outcome:
     try:
         return servable.execute(piece.request, _timeout([piece]))
     except StatusError as error:
-        return _bare(error)
-
-
-def _bare(error: StatusError) -> StatusError:
-    """An error without the frames that it came through: they have the batch, whose requests have the error.
-
-    The requests' memory would be free only when Python next looks for garbage in circles.
-    """
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
+        # Its frames have the batch, whose requests have the error: a circle, free only when Python next looks
+        # for garbage.
+        return error.bare()
 
 
 def _timeout(pieces: Sequence[Piece]) -> float | None:

@@ -204,7 +204,12 @@ def load(
     path: Path, *, tags: Sequence[str] = DEFAULT_TAGS, session_config: Any = None, batching: Any = None
 ) -> Servable:
     """Load a SavedModel's meta graph with these tags; StatusError says why it cannot be loaded."""
-    return Servable(open_session(path, tags, session_config), path=path, batching=batching)
+    session = open_session(path, tags, session_config)
+    try:
+        return Servable(session, path=path, batching=batching)
+    except BaseException:
+        session.close()
+        raise
 
 
 def _signature(definition: Any) -> SignatureInfo:

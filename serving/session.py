@@ -84,11 +84,7 @@ class Session:
         graph = self._session.graph
         self._session.close()
         self._session = None
-        # Its objects refer to one another. To have Python find out that nothing else refers to them, it would
-        # look through all that is frozen, for half a second in which no request is answered.
-        graph._functions.clear()
-        graph._collections.clear()
-        graph.Dismantle()
+        _take_apart(graph)
         del graph
         give_memory_back()
 
@@ -172,12 +168,24 @@ def open_session(path: Path, tags: Sequence[str], config: Any = None) -> Session
         session._extend_graph()
     except Exception as error:
         session.close()
+        _take_apart(graph)
         raise status_of(error) from error
     graph.finalize()
     # A graph is a million objects that stay. To look through them all for garbage now and again would take a
     # tenth of a second each time, in which no request is answered.
     gc.freeze()
     return Session(session, dict(meta_graph.signature_def), endless=endless.nodes(meta_graph.graph_def))
+
+
+def _take_apart(graph: Any) -> None:
+    """End a graph, whose objects refer to one another, as TensorFlow does with those it makes for a while.
+
+    To find out that nothing else refers to them, Python would look through all that is frozen, for half a
+    second in which no request is answered.
+    """
+    graph._functions.clear()
+    graph._collections.clear()
+    graph.Dismantle()
 
 
 def session_config(*, text: str = "", intra_op: int = 0, inter_op: int = 0) -> Any:

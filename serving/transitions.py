@@ -108,7 +108,7 @@ class Transitions:
         try:
             servable = self._load(version.path)
         except Exception as error:  # noqa: BLE001 - a loader's fault is the version's, and told in its status.
-            failure = status_of(error)
+            failure = status_of(error).bare()
         self._observer.load_ended(model.name, version.path, time.monotonic() - started, failure)
         if failure is None:
             grown = max(0, resident_bytes() - resident)
@@ -158,7 +158,10 @@ class Transitions:
             self._unloads.submit(self._destroy, model, version, holding)
 
     def _destroy(self, model: Model, version: Version, holding: Holding) -> None:
-        holding.servable.close()
+        try:
+            holding.servable.close()
+        except Exception:  # noqa: BLE001 - a servable's fault holds up nothing else.
+            _log.exception("model %s version %d could not be freed whole", model.name, version.number)
         with self._lock:
             version.ended()
             self._move(model, version, State.END)

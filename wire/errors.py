@@ -33,6 +33,11 @@ class StatusError(Exception):
         self.code = code
         self.message = message
 
+    def bare(self) -> "StatusError":
+        """Itself, without the frames that it came through: whoever keeps it would keep all that they hold."""
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
+
 
 # Of the codes that share an HTTP status the first one here is what the status is read back as.
 _HTTP_STATUS: dict[int, int] = {

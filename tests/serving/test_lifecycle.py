@@ -1,4 +1,5 @@
 import threading
+import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -162,6 +163,38 @@ def test_old_version_serves_while_the_new_one_loads(stage):
     assert stage.states("m") == {2: LOADING, 1: AVAILABLE}
     assert stage.latest("m") == 1
     assert refusal(stage.lifecycle.handle, "m", 2)[0] == Code.NOT_FOUND
+
+
+def test_version_that_cannot_be_freed_ends_all_the_same_and_the_log_says_why(stage, caplog):
+    stage.publish("m", 1)
+    stage.open(stage.model("m"))
+
+    def close():
+        raise ZeroDivisionError
+
+    stage.loads.loaded["m/1"].close = close
+    stage.publish("m", 2)
+    stage.round()
+
+    assert stage.states("m") == {2: AVAILABLE, 1: END}
+    assert "m version 1 could not be freed" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_failed_version_keeps_nothing_of_what_its_loader_had(stage, monkeypatch):
+    held = []
+
+    def load(path):
+        loaded = Loaded(path)
+        held.append(weakref.ref(loaded))
+        raise StatusError(Code.DATA_LOSS, f"{path} is damaged")
+
+    monkeypatch.setattr(Loads, "__call__", lambda _, path: load(path))
+    stage.publish("m", 1)
+    stage.open(stage.model("m"), retries=RetryPolicy(retries=0))
+
+    assert stage.lifecycle.status("m", 1)[0].code == Code.DATA_LOSS
+    assert [each() for each in held] == [None]
 
 
 def test_old_version_stays_when_the_new_one_fails(stage):

@@ -1,11 +1,15 @@
+import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from serving.session import status_of
+from serving import servable
+from serving.session import status_of, tensorflow
+from tests.serving import saved_models
 from wire.errors import Code, StatusError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +64,27 @@ def test_close_gives_the_models_memory_back_without_a_search_for_it(tmp_path):
     given_back, graphs, searches = map(int, done.stdout.split())
     assert given_back > 30_000_000
     assert (graphs, searches) == (0, 0)
+
+
+@pytest.mark.parametrize("fault", ["variables", "signature"])
+def test_graph_of_a_load_that_fails_is_gone_without_a_search_for_it(tmp_path, monkeypatch, fault):
+    path = saved_models.half_plus_two(tmp_path / "1")
+    if fault == "variables":
+        shutil.rmtree(path / "variables")
+    else:
+        monkeypatch.setattr(servable, "_signature", lambda _: 1 / 0)
+    graphs, make = [], tensorflow().Graph
+
+    def made():
+        graphs.append(make())
+        return graphs[-1]
+
+    monkeypatch.setattr(tensorflow(), "Graph", made)
+    with contextlib.suppress(StatusError, ZeroDivisionError):
+        servable.load(path)
+
+    monkeypatch.undo()
+    assert [graph.get_operations() for graph in graphs] == [[]]
 
 
 @pytest.mark.parametrize(
