@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 # Connections that the kernel keeps until they are accepted.
 BACKLOG = 1024
-# A client has so long for its TLS handshake.
+# A client has so long for its TLS handshake, or as long as it may be idle, if that is less.
 HANDSHAKE_SECONDS = 10.0
 # So many of those turned away at once are told why; others are hung up on.
 MAX_REFUSALS = 64
@@ -145,9 +145,9 @@ class Connections:
         task.add_done_callback(connected)
 
     async def _shake_hands(self, accepted: socket.socket, protocol: asyncio.Protocol) -> None:
-        tls = self._limits.tls
+        tls, longest = self._limits.tls, min(HANDSHAKE_SECONDS, self._limits.idle)
         # asyncio's own loop does so only where the socket knows its protocol's number.
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await self._loop.connect_accepted_socket(
-            lambda: protocol, accepted, ssl=tls, ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None
+            lambda: protocol, accepted, ssl=tls, ssl_handshake_timeout=longest if tls else None
         )

@@ -101,7 +101,7 @@ async def test_tls_greeting_that_does_not_come_is_hung_up_on(
     flags = (f"--model_base_path={base_path}", f"--ssl_config_file={file}", "--rest_api_ssl")
     async with serving(*flags, "--rest_api_idle_timeout_seconds=0.2") as endpoint:
         reader, writer = await asyncio.open_connection("127.0.0.1", endpoint.server.rest_port)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(5):
             assert await reader.read() == b""
         writer.close()
 
