@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,12 +19,12 @@ import keras
 import numpy as np
 
 from models.model import Examples, Model, RaggedArray
-from training import result, store, whole_file
+from training import npz, result, store, whole_file
 from training.fit import History, Pause
 
 DIRECTORY = ".checkpoints"
 """Beside the models of the store; servers take no name with a dot in front for a model."""
-DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
+DAMAGED = (*npz.DAMAGED, KeyError, TypeError)
 GATE = {"min_accuracy", "sample_min_accuracy"}
 """Numbers of a recipe that the weights do not depend on."""
 

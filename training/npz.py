@@ -27,7 +27,7 @@ from training.errors import DataError
 MEMBERS_LIMIT = 64
 INFLATED_LIMIT = 1 << 30
 """The most bytes that the arrays of an archive may inflate to, together."""
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError)
 NO_HEADER = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError)
 """What NumPy raises for a header, which it reads as Python's literals."""
 UNREADABLE = (
