@@ -50,19 +50,26 @@ def test_json_is_asked_for_in_the_environment(tmp_path: Path) -> None:
     assert result.stdout.startswith('{"model": "mnist"'), result.output
 
 
+def told_to(output: int, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command `kedge` in a process of its own, with this descriptor as its standard output."""
+    return subprocess.run(
+        [sys.executable, "-m", "kedge", *arguments],
+        cwd=ROOT,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("predict", "--help")], ids=" ".join)
 def test_command_whose_reader_has_gone_is_done(arguments: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(
-        [sys.executable, "-m", "kedge", *arguments],
-        cwd=ROOT,
-        stdout=writing,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
+    done = told_to(writing, *arguments)
     os.close(writing)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="there is no device that is always full")
@@ -79,15 +86,7 @@ def test_standard_output_that_is_full_is_one_line(
     (tmp_path / "mnist" / "1" / "saved_model.pb").touch()
     environment = {"KEDGE_VERSIONS_LIST_MODEL_STORE": str(tmp_path), "PYTHONUNBUFFERED": unbuffered}
     with FULL.open("wb") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "kedge", *arguments],
-            cwd=ROOT,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **environment},
-            check=False,
-        )
+        done = told_to(full.fileno(), *arguments, **environment)
     assert done.stderr == "kedge: standard output cannot be written: No space left on device\n"
     assert done.returncode == 3
 
