@@ -8,11 +8,6 @@ from serving import errors, memory
 from serving.errors import Refusal
 from wire.errors import Code
 
-# What a message whose size is not known yet is taken for at first; later for what messages had lately.
-UNKNOWN_BYTES = 64 * 1024
-# The weight of the newest message in that.
-NEWEST = 0.25
-
 
 class Admitted:
     """A request that was let in, under way until it is left, and the bytes of its body that count."""
@@ -40,10 +35,6 @@ class Admitted:
         if admission.draining:
             admission.tell_if_idle()
 
-    def expect_message(self) -> None:
-        """Reserve what a message is likely to take that is about to be read. StatusError (UNAVAILABLE)."""
-        self.hold(int(self._admission.usual_bytes))
-
     def hold(self, size: int) -> None:
         """Count `size` bytes in all, instead of what was counted before.
 
@@ -64,11 +55,6 @@ class Admitted:
             )
         return others
 
-    def received(self, size: int) -> None:
-        """Count a message that has arrived whole; StatusError as `hold`."""
-        self._admission.usual_bytes += NEWEST * (size - self._admission.usual_bytes)
-        self.hold(size)
-
 
 class Admission:
     """Counts the requests under way by transport, and the bytes of their bodies; turns away what is too much.
@@ -82,7 +68,6 @@ class Admission:
         self.draining = False
         self.in_flight: dict[str, int] = {"grpc": 0, "rest": 0}
         self.bytes_in_flight = 0
-        self.usual_bytes: float = UNKNOWN_BYTES
         self.turned_away: Counter[str] = Counter()
         self._max_requests = max_requests
         self.max_bytes = max_bytes or memory.for_bodies()

@@ -5,13 +5,11 @@ import hmac
 import logging
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-import grpc
 from grpc_health.v1 import health_pb2
 
+from serving.grpc_stream import Handle, Methods, Stream
 from wire.errors import Code, StatusError
 
 _log = logging.getLogger(__name__)
@@ -21,7 +19,7 @@ CHALLENGE = 'Bearer realm="kedge"'
 # RFC 6750's b68token, which leaves # to comments.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _BEARER = "bearer "
-_OPEN_SERVICE = f"/{health_pb2.DESCRIPTOR.services_by_name['Health'].full_name}/"
+_OPEN_SERVICE = f"/{health_pb2.DESCRIPTOR.services_by_name['Health'].full_name}/".encode()
 
 Stamp = tuple[int, int, int]
 
@@ -68,34 +66,27 @@ class Tokens:
         _log.info("%s has changed: %d tokens", self._path, len(self._digests))
 
 
-class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore] # grpc.aio publishes Any here.
-    """Turns away gRPC calls without a token before anything of them is read; health stays open."""
+def guarded(methods: Methods, tokens: Tokens) -> Methods:
+    """These methods, for calls with a token; others are turned away before anything of them is read.
 
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """The method's own handler, or one that refuses."""
-        metadata: Mapping[str, Any] = dict(details.invocation_metadata or ())
-        if not str(details.method).startswith(_OPEN_SERVICE):
-            try:
-                self._tokens.check(metadata.get("authorization"))
-            except StatusError as error:
-                return _refusing(error.message)
-        return await continuation(details)
+    Health stays open.
+    """
+    return {
+        path: handle if path.startswith(_OPEN_SERVICE) else _guarded(handle, tokens)
+        for path, handle in methods.items()
+    }
 
 
-def _refusing(message: str) -> Any:
-    async def refuse(_: Any, context: "grpc.aio.ServicerContext[bytes, bytes]") -> None:
-        await context.abort(
-            grpc.StatusCode.UNAUTHENTICATED, message, trailing_metadata=(("www-authenticate", CHALLENGE),)
-        )
+def _guarded(handle: Handle, tokens: Tokens) -> Handle:
+    async def serve(stream: Stream) -> None:
+        try:
+            tokens.check(stream.metadata().get("authorization"))
+        except StatusError as error:
+            stream.refuse(error, (("www-authenticate", CHALLENGE),))
+            return
+        await handle(stream)
 
-    return grpc.stream_unary_rpc_method_handler(refuse)
+    return serve
 
 
 def _read(path: Path) -> tuple[bytes, ...]:

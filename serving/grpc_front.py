@@ -6,9 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-import grpc
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -27,6 +26,7 @@ from serving.admission import Admission, Admitted
 from serving.answered import Answered, Caller, Watcher
 from serving.config_files import model_configs
 from serving.grpc_codec import Array, Tensors
+from serving.grpc_stream import Handle, Methods, Stream, path
 from serving.inference import Call, Inference, ModelSpec, Task
 from serving.metrics import Metrics
 from serving.patience import Patience
@@ -37,32 +37,24 @@ from wire.errors import Code, StatusError
 _log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 2**31 - 1
-MAX_ERROR_BYTES = 1024
-TRUNCATED = "...TRUNCATED"
 PREDICTION_SERVICE = prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name
 MODEL_SERVICE = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 
 # When a client may try again: gRPC's own words for it, which its retries follow, and HTTP's.
 RETRY = (("grpc-retry-pushback-ms", "1000"), ("retry-after", "1"))
 
-_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
-
 
 @dataclass(slots=True)
 class Received:
-    """A request's message, when it must be answered (a time of `time.monotonic`, or None), and its call.
+    """A request, its message, and its call: none before the message has told whom it asks."""
 
-    There is no call before the message has told whom it asks.
-    """
-
-    deadline: float | None
-    context: Any
+    stream: Stream
     body: bytes = b""
     call: Call | None = None
 
     def caller(self) -> Caller:
         """Where it came from."""
-        return Caller(lambda: dict(self.context.invocation_metadata() or ()), self.context.peer)
+        return Caller(self.stream.metadata, self.stream.peer)
 
     def parsed(self, kind: Any) -> Any:
         """The message, of this kind; StatusError where it is none."""
@@ -73,12 +65,11 @@ class Received:
 
     def called(self, spec: ModelSpec) -> Call:
         """The call that the message makes."""
-        self.call = call = Call(spec, self.deadline, transport="grpc")
+        self.call = call = Call(spec, self.stream.deadline, transport="grpc")
         return call
 
 
 Answer = Callable[[Received], Awaitable[bytes]]
-Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
 
 
 class GrpcFront:
@@ -103,46 +94,40 @@ class GrpcFront:
         self._layouts = Layouts()
         self._reloads = ThreadPoolExecutor(RELOADS_AT_ONCE, thread_name_prefix="reload")
 
-    def handlers(self) -> list[grpc.GenericRpcHandler]:
-        """What a grpc.aio server is given. Messages are parsed here: a bad one is an answer, not a fault."""
+    def methods(self) -> Methods:
+        """The methods of both services. Messages are parsed here: a bad one is an answer, not a fault."""
         prediction = {
-            "Predict": self._method("Predict", self._predict),
-            "Classify": self._method("Classify", self._classify),
-            "Regress": self._method("Regress", self._regress),
-            "MultiInference": self._method("MultiInference", self._multi_inference),
-            "GetModelMetadata": self._method("GetModelMetadata", self._metadata),
+            "Predict": self._predict,
+            "Classify": self._classify,
+            "Regress": self._regress,
+            "MultiInference": self._multi_inference,
+            "GetModelMetadata": self._metadata,
         }
-        model = {
-            "GetModelStatus": self._method("GetModelStatus", self._status),
-            "HandleReloadConfigRequest": self._method("HandleReloadConfigRequest", self._reload),
+        model = {"GetModelStatus": self._status, "HandleReloadConfigRequest": self._reload}
+        return {
+            path(service, api): self._method(api, answer)
+            for service, answers in ((PREDICTION_SERVICE, prediction), (MODEL_SERVICE, model))
+            for api, answer in answers.items()
         }
-        return [
-            grpc.method_handlers_generic_handler(PREDICTION_SERVICE, prediction),
-            grpc.method_handlers_generic_handler(MODEL_SERVICE, model),
-        ]
 
-    def _method(self, api: str, answer: Answer) -> "grpc.RpcMethodHandler[bytes, bytes]":
-        async def serve(_: Any, context: Context) -> bytes:
-            received = Received(_deadline(context), context)
+    def _method(self, api: str, answer: Answer) -> Handle:
+        async def serve(stream: Stream) -> None:
             try:
-                return await self._answered(api, received, context, answer)
+                response = await self._answered(api, Received(stream), answer)
             except StatusError as error:
-                retry = RETRY if error.code == Code.UNAVAILABLE else ()
-                await context.abort(
-                    _STATUS_CODES[int(error.code)], truncated(error.message), trailing_metadata=retry
-                )
-                raise
+                stream.refuse(error, RETRY if error.code == Code.UNAVAILABLE else ())
+            else:
+                stream.send(response)
+                stream.finish()
 
-        # A handler of one message as far as clients can tell. As one of a stream it is called before the
-        # message is read, so that what is refused takes no memory.
-        return grpc.stream_unary_rpc_method_handler(serve)
+        return serve
 
-    async def _answered(self, api: str, received: Received, context: Context, answer: Answer) -> bytes:
+    async def _answered(self, api: str, received: Received, answer: Answer) -> bytes:
         """Answer and count a request; StatusError for whatever went wrong."""
         started, code, failure = time.monotonic(), Code.CANCELLED, None
         try:
             with self._admission.request("grpc") as admitted:
-                received.body = await self._body(context, admitted)
+                received.body = await self._body(received.stream, admitted)
                 response = await answer(received)
             code = Code.OK
             return response
@@ -161,17 +146,16 @@ class GrpcFront:
             for watch in self._watchers:
                 watch(answered, received.caller())
 
-    async def _body(self, context: Context, admitted: Admitted) -> bytes:
+    async def _body(self, stream: Stream, admitted: Admitted) -> bytes:
         """Read a request's message; StatusError: too many requests take memory, or it does not come."""
-        admitted.expect_message()
+        reading = stream.read(admitted)
         try:
-            body = await self._patience.wait(context.read())
+            body = await (reading if stream.arrived else self._patience.wait(reading))
         except TimeoutError:
             message = f"The request's message did not come in {self._patience.seconds:g} s"
             raise errors.Refusal("slow", Code.DEADLINE_EXCEEDED, message) from None
-        if not isinstance(body, bytes):
+        if body is None:
             raise StatusError(Code.INTERNAL, "The request has no message")
-        admitted.received(len(body))
         return body
 
     async def _predict(self, received: Received) -> bytes:
@@ -204,7 +188,7 @@ class GrpcFront:
     async def _multi_inference(self, received: Received) -> bytes:
         request = received.parsed(inference_pb2.MultiInferenceRequest)
         tasks = [
-            Task(Call(_spec_of_task(task), received.deadline, transport="grpc"), task.method_name)
+            Task(Call(_spec_of_task(task), received.stream.deadline, transport="grpc"), task.method_name)
             for task in request.tasks
         ]
         if tasks:
@@ -247,21 +231,8 @@ class GrpcFront:
         return _serialized(response)
 
 
-def truncated(message: str) -> str:
-    """An error's text as gRPC's trailers take it: at most 1024 bytes, and a mark where some are missing."""
-    text = message.encode(errors="replace")
-    if len(text) <= MAX_ERROR_BYTES:
-        return text.decode()
-    return text[:MAX_ERROR_BYTES].decode(errors="ignore") + TRUNCATED
-
-
 def _spec_of_task(task: Any) -> ModelSpec:
     return grpc_codec.model_spec(task) if task.HasField("model_spec") else ModelSpec("")
-
-
-def _deadline(context: Any) -> float | None:
-    remaining = context.time_remaining()
-    return None if remaining is None else time.monotonic() + remaining
 
 
 def _serialized(response: Any) -> bytes:

@@ -2,23 +2,16 @@
 
 import contextlib
 import dataclasses
+import errno
+import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
-
-from serving import tls
-from serving.config_files import Tls
 from serving.options import ServerOptions
 
 FREE = -1
 FLAGS = ("port", "rest_api_port")
-# How long a gRPC client may take for TLS and HTTP/2's greeting.
-HANDSHAKE_SECONDS = 30
-# How often a gRPC connection on which nothing comes is asked for a sign of life, and how long that may take.
-PING_SECONDS = 60
-PONG_SECONDS = 20
 
 
 class StartError(Exception):
@@ -27,43 +20,17 @@ class StartError(Exception):
     exit_code = 2
 
 
-def grpc_options(options: ServerOptions) -> list[tuple[str, str | int]]:
-    """The arguments of the gRPC server: its limits, a port of its own, and the user's.
-
-    A client that has gone without a word, or never said one, is found by pings and by the handshake's time.
-    """
-    connections = options.grpc_max_connections
-    return [
-        ("grpc.max_receive_message_length", options.grpc_max_message_bytes),
-        ("grpc.max_send_message_length", -1),
-        ("grpc.so_reuseport", int(options.workers > 1)),
-        ("grpc.max_concurrent_streams", options.grpc_max_concurrent_streams),
-        *([("grpc.max_allowed_incoming_connections", connections)] if connections > 0 else []),
-        ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
-        ("grpc.keepalive_time_ms", PING_SECONDS * 1000),
-        ("grpc.keepalive_timeout_ms", PONG_SECONDS * 1000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        # gRPC's own 5 minutes would hang up on clients that ask more often.
-        ("grpc.http2.min_ping_interval_without_data_ms", 1000),
-        *_arguments(options.grpc_channel_arguments),
-    ]
-
-
-def open_grpc(server: grpc.aio.Server, options: ServerOptions, certificate: Tls | None = None) -> int:
-    """Have the gRPC server listen, with TLS where there is a certificate; its port, 0 for a UNIX socket.
-
-    StartError.
-    """
-    credentials = tls.credentials(certificate) if certificate else None
-    port = 0
-    if options.port:
-        number = 0 if options.port == FREE else options.port
-        address = f"{options.bind_address}:{number}"
-        port = _add(server, address, credentials, f"--port={options.port}")
+def bound_grpc_sockets(options: ServerOptions) -> list[socket.socket]:
+    """Sockets with the gRPC port and the UNIX socket's path, on which nobody listens yet. StartError."""
+    bound = [_bound(options, "port", shared=options.workers > 1)] if options.port else []
     if options.grpc_socket_path:
-        address = f"unix:{Path(options.grpc_socket_path).absolute()}"
-        _add(server, address, credentials, f"--grpc_socket_path={options.grpc_socket_path}")
-    return port
+        try:
+            bound.append(_bound_path(Path(options.grpc_socket_path)))
+        except BaseException:
+            for each in bound:
+                each.close()
+            raise
+    return bound
 
 
 def bound_rest_socket(options: ServerOptions) -> socket.socket | None:
@@ -119,19 +86,29 @@ def _bound(options: ServerOptions, flag: str, *, shared: bool = False) -> socket
     return listening
 
 
-def _add(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None, flag: str) -> int:
+def _bound_path(path: Path) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if credentials is None:
-            return server.add_insecure_port(address)
-        return server.add_secure_port(address, credentials)
-    except RuntimeError as error:
-        raise _cannot(flag, address, "it is in use, or no address of this machine") from error
+        _remove_abandoned(path)
+        listening.bind(str(path))
+    except OSError as error:
+        listening.close()
+        raise _cannot(f"--grpc_socket_path={path}", f"unix:{path}", str(error.strerror or error)) from error
+    return listening
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove a socket that a server has left behind, and no other file; OSError where one listens on it."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        try:
+            trial.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def _cannot(flag: str, address: str, reason: str) -> StartError:
     return StartError(f"cannot listen on {address} for {flag}: {reason}; free it, or give another")
-
-
-def _arguments(text: str) -> Sequence[tuple[str, str | int]]:
-    pairs = [pair.partition("=") for pair in text.split(",") if pair]
-    return [(name, int(value) if value.lstrip("-").isdigit() else value) for name, _, value in pairs]

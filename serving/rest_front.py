@@ -38,7 +38,12 @@ REFUSALS: Mapping[int, Mapping[str, str]] = {
 # Who goes on sending what is not taken.
 HUNG_UP_ON = (408, 413)
 NOT_FOUND_PAGE = b"<HTML><HEAD><TITLE>404 Not Found</TITLE></HEAD><BODY><H1>Not Found</H1></BODY></HTML>\n"
-
+_TOO_MANY = b'{ "error": "The server has too many connections; try again later" }'
+# What a connection too many is told, whatever it was going to ask.
+TOO_MANY_CONNECTIONS = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+    b"Retry-After: 1\r\nConnection: close\r\n\r\n%b" % (len(_TOO_MANY), _TOO_MANY)
+)
 
 # Reads the metrics page; None when it cannot be had now.
 ReadPage = Callable[[], Awaitable[bytes | None]]

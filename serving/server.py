@@ -10,19 +10,33 @@ from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from serving import announce, config_files, configured, loading, memory, ports, tls
+from serving import (
+    announce,
+    config_files,
+    configured,
+    grpc_limits,
+    grpc_services,
+    loading,
+    memory,
+    ports,
+    rest_front,
+    tls,
+)
 from serving.admission import Admission
-from serving.auth import Guard, Tokens
+from serving.auth import Tokens, guarded
 from serving.batching import Batcher
 from serving.batching_parameters import BatchingParameters
 from serving.config_files import ModelConfig, Monitoring
+from serving.connections import ConnectionLimits, Connections
 from serving.exposition import Registry
+from serving.grpc_connection import GrpcConnection
 from serving.grpc_front import MODEL_SERVICE, PREDICTION_SERVICE, GrpcFront
+from serving.grpc_stream import Methods
 from serving.health import Health
+from serving.http_connection import Connection
 from serving.inference import Inference
 from serving.lifecycle import Lifecycle
 from serving.metrics import Metrics
@@ -30,7 +44,6 @@ from serving.observation import Observation
 from serving.options import ServerOptions
 from serving.request_log import RequestLog
 from serving.rest_body import BodyLimits
-from serving.rest_connections import ConnectionLimits, Connections
 from serving.rest_front import ReadPage, RestFront, RestOptions
 from serving.served import Served
 from serving.states import State
@@ -38,7 +51,9 @@ from wire.errors import StatusError
 
 _log = logging.getLogger(__name__)
 
-HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"]
+REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
+SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE, HEALTH.full_name, REFLECTION.full_name)
 # What answers are given to reach their clients once the last request has been answered.
 LAST_ANSWERS_SECONDS = 0.5
 # What the request log and the traces are each given to be written and sent at the end.
@@ -113,17 +128,20 @@ class ModelServer:
         if self._options.workers == 1:
             announce.left_out(self._options)
             ports.check(self._options)
-        rest_socket = ports.bound_rest_socket(self._options)
-        try:
-            await self._load()
-            self.grpc_port = await self._start_grpc()
+        with contextlib.ExitStack() as unused:
+            grpc_sockets = [unused.enter_context(each) for each in ports.bound_grpc_sockets(self._options)]
+            rest_socket = ports.bound_rest_socket(self._options)
             if rest_socket is not None:
-                self.rest_port = await self._start_rest(rest_socket)
-        except BaseException:
-            if rest_socket is not None:
-                rest_socket.close()
-            await self.stop(0)
-            raise
+                unused.enter_context(rest_socket)
+            try:
+                await self._load()
+                self._start_grpc(grpc_sockets)
+                if rest_socket is not None:
+                    self._start_rest(rest_socket)
+            except BaseException:
+                await self.stop(0)
+                raise
+            unused.pop_all()
 
     async def stop(self, grace: float | None = None) -> bool:
         """Turn new requests away, answer those under way, close the ports, free the models.
@@ -174,7 +192,25 @@ class ModelServer:
         except TimeoutError:
             _log.warning("the request log and the traces may be incomplete: they could not be ended in time")
 
-    async def _start_grpc(self) -> int:
+    def _start_grpc(self, listening: Sequence[socket.socket]) -> None:
+        options = self._options
+        limits = grpc_limits.of(options)
+        of_connections = ConnectionLimits(
+            most=limits.connections,
+            handshake=limits.greeting,
+            tls=tls.context(self._tls, tls.GRPC) if self._tls else None,
+        )
+        methods = self._methods()
+        for each in listening:
+            connections = Connections(
+                lambda: GrpcConnection(methods, limits), each, self._admission, of_connections
+            )
+            self._started.push_async_callback(connections.close, LAST_ANSWERS_SECONDS)
+        if options.port:
+            self.grpc_port = listening[0].getsockname()[1]
+
+    def _methods(self) -> Methods:
+        """The methods of all services."""
         options = self._options
         front = GrpcFront(
             self._inference,
@@ -184,18 +220,15 @@ class ModelServer:
             read_timeout=options.grpc_read_timeout_seconds,
             watchers=self._observation.watchers,
         )
-        guards = [Guard(self._tokens)] if self._tokens else []
-        server = grpc.aio.server(options=ports.grpc_options(options), interceptors=guards)
-        server.add_generic_rpc_handlers(front.handlers())
-        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
-        names = (PREDICTION_SERVICE, MODEL_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
-        port = ports.open_grpc(server, options, self._tls)
-        await server.start()
-        self._started.push_async_callback(server.stop, LAST_ANSWERS_SECONDS)
-        return port
+        reflecting = reflection.aio.ReflectionServicer(SERVICES)
+        methods = {
+            **front.methods(),
+            **grpc_services.methods(HEALTH, self._health.servicer),
+            **grpc_services.methods(REFLECTION, reflecting),
+        }
+        return guarded(methods, self._tokens) if self._tokens else methods
 
-    async def _start_rest(self, listening: socket.socket) -> int:
+    def _start_rest(self, listening: socket.socket) -> None:
         options = self._options
         front = RestFront(
             self._inference,
@@ -205,15 +238,16 @@ class ModelServer:
             watchers=self._observation.watchers,
             read_page=self._metrics_page,
         )
+        idle = options.rest_api_idle_timeout_seconds
         limits = ConnectionLimits(
             most=options.rest_api_max_connections,
-            idle=options.rest_api_idle_timeout_seconds,
-            tls=tls.context(self._tls) if self._tls and options.rest_api_ssl else None,
+            handshake=idle,
+            tls=tls.context(self._tls, tls.REST) if self._tls and options.rest_api_ssl else None,
+            refusal=rest_front.TOO_MANY_CONNECTIONS,
         )
-        connections = Connections(front.handle, listening, self._admission, limits)
+        connections = Connections(lambda: Connection(front.handle, idle), listening, self._admission, limits)
         self._started.push_async_callback(connections.close, LAST_ANSWERS_SECONDS)
-        port: int = listening.getsockname()[1]
-        return port
+        self.rest_port = listening.getsockname()[1]
 
 
 class Events:

@@ -4,34 +4,36 @@ import ssl
 import tempfile
 from pathlib import Path
 
-import grpc
-
 from serving.config_files import Tls, read_tls
 from wire.errors import Code, StatusError
 
 FLAG = "--ssl_config_file"
+GRPC, REST = "h2", "http/1.1"
 
 
 def read(path: Path) -> Tls:
-    """The file's certificate, key and authorities. StatusError: they cannot be read or do not fit each other.
+    """The file's certificate, key and authorities.
 
-    gRPC takes what it is given and then refuses each client without a word, so OpenSSL is asked here.
+    StatusError: they cannot be read or do not fit each other. Clients would be refused without a word.
     """
     tls = read_tls(path)
     if tls.client_verify and not tls.custom_ca:
         raise _invalid(path, "client_verify needs custom_ca, the authority of the clients' certificates")
     try:
-        context(tls)
+        context(tls, REST)
     except (ssl.SSLError, ValueError) as error:
         raise _invalid(path, _reason(error)) from error
     return tls
 
 
-def context(tls: Tls) -> ssl.SSLContext:
-    """What an asyncio server is given; ssl.SSLError or ValueError where the texts are no valid PEM."""
+def context(tls: Tls, protocol: str) -> ssl.SSLContext:
+    """What a server of this protocol, by its name in ALPN, is given.
+
+    ssl.SSLError or ValueError: the texts are no valid PEM.
+    """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
-    made.set_alpn_protocols(["http/1.1"])
+    made.set_alpn_protocols([protocol])
     # OpenSSL's functions take files; this one nobody else may read, and it is gone at once.
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
         file.write(f"{tls.server_key}\n{tls.server_cert}\n")
@@ -43,14 +45,6 @@ def context(tls: Tls) -> ssl.SSLContext:
     if tls.client_verify:
         made.verify_mode = ssl.CERT_REQUIRED
     return made
-
-
-def credentials(tls: Tls) -> grpc.ServerCredentials:
-    """What a gRPC server is given."""
-    authorities = tls.custom_ca.encode() or None
-    return grpc.ssl_server_credentials(
-        [(tls.server_key.encode(), tls.server_cert.encode())], authorities, tls.client_verify
-    )
 
 
 def _invalid(path: Path, reason: str) -> StatusError:

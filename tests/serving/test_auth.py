@@ -63,7 +63,7 @@ async def _reflect(endpoint: Endpoint, authorization: str | None) -> object:
 
 @pytest.mark.parametrize("ask", [_predict, _reflect])
 @pytest.mark.parametrize(
-    "wrong", [None, TOKEN, "Bearer ", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x"]
+    "wrong", [None, TOKEN, "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x"]
 )
 async def test_grpc_asks_for_a_token(
     base_path: Path, tokens_file: Path, ask: Grpc, wrong: str | None

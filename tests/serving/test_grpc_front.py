@@ -12,7 +12,7 @@ from google.protobuf import text_format
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from serving.grpc_front import truncated
+from serving.grpc_headers import truncated
 from tests.serving import saved_models
 from tests.serving.servers import MODEL, PREDICTION, Endpoint, Question, make_store, serving
 from wire import messages

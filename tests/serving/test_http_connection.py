@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from serving import http_connection, rest_body, rest_connections
+from serving import connections, http_connection, rest_body, rest_front
 from serving.admission import Admission
+from serving.connections import ConnectionLimits, Connections
 from serving.http_connection import MAX_HEAD_BYTES, MAX_HEADERS, MAX_UNREAD_BYTES, MAX_URL_BYTES, Connection
 from serving.http_messages import NO_HEADERS, BodyBroken, Request, Response
 from serving.patience import Patience
-from serving.rest_connections import ConnectionLimits, Connections
 from tests.serving.certificates import Authority, context
 from wire.errors import Code, http_status
 
@@ -102,11 +102,14 @@ async def _whole(request: Request) -> tuple[bytes, Mapping[str, str]]:
 async def _listening(
     idle: float = 60.0, most: int = 0, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Port]:
-    port, limits = Port(), ConnectionLimits(idle=idle, most=most, tls=tls)
+    port, limits = (
+        Port(),
+        ConnectionLimits(most=most, handshake=idle, tls=tls, refusal=rest_front.TOO_MANY_CONNECTIONS),
+    )
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port.number = listening.getsockname()[1]
-        port.connections = Connections(port.handle, listening, Admission(), limits)
+        port.connections = Connections(lambda: Connection(port.handle, idle), listening, Admission(), limits)
         try:
             yield port
         finally:
@@ -505,7 +508,7 @@ def test_connection_too_many_is_refused_on_each_event_loop(
 
 
 async def test_only_so_many_are_told_at_once_that_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest_connections, "MAX_REFUSALS", 1)
+    monkeypatch.setattr(connections, "MAX_REFUSALS", 1)
     async with _listening(most=1) as port, port.connected() as (reader, writer):
         writer.write(_get("/1"))
         await reader.readline()
@@ -541,7 +544,7 @@ def test_handshake_takes_a_place_and_gives_it_back(
 async def test_who_is_refused_over_tls_and_stays_is_cut_off(
     monkeypatch: pytest.MonkeyPatch, certified: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
-    monkeypatch.setattr(rest_connections, "LINGERING_SECONDS", 0.05)
+    monkeypatch.setattr(connections, "LINGERING_SECONDS", 0.05)
     served, trusting = certified
     async with _listening(most=1, tls=served) as port, port.connected(trusting) as (reader, writer):
         writer.write(_get("/1"))
@@ -564,7 +567,7 @@ def _refused_over_tls(port: int, trusting: ssl.SSLContext) -> ssl.SSLSocket:
 async def test_slow_handshake_is_given_up(
     monkeypatch: pytest.MonkeyPatch, certified: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
-    monkeypatch.setattr(rest_connections, "HANDSHAKE_SECONDS", 0.05)
+    monkeypatch.setattr(connections, "HANDSHAKE_SECONDS", 0.05)
     async with _listening(tls=certified[0]) as port, port.connected() as (mute, _):
         assert await mute.read() == b""
         assert port.connections is not None
@@ -585,7 +588,7 @@ async def test_stop_waits_for_no_handshake(certified: tuple[ssl.SSLContext, ssl.
 async def test_port_that_could_not_accept_accepts_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(rest_connections, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(connections, "RETRY_SECONDS", 0.01)
     accepting = pytest.MonkeyPatch()
 
     def accept(listening: socket.socket) -> None:

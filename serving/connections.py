@@ -1,51 +1,70 @@
-"""The REST port's connections: no more of them than are wanted, with TLS or without, ended in time."""
+"""A port's connections: no more of them than are wanted, with TLS or without, ended in time."""
 
 import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from pathlib import Path
+from typing import Protocol, TypeVar, cast
 
 from serving.admission import Admission
-from serving.http_connection import LINGERING_SECONDS, Connection, Handle
 
 _log = logging.getLogger(__name__)
 
 # Connections that the kernel keeps until they are accepted.
 BACKLOG = 1024
-# A client has so long for its TLS handshake, or as long as it may be idle, if that is less.
+# A client has so long for its TLS handshake, unless it is given less.
 HANDSHAKE_SECONDS = 10.0
+# Who is told that there is no place has so long to read it.
+LINGERING_SECONDS = 2.0
 # So many of those turned away at once are told why; others are hung up on.
 MAX_REFUSALS = 64
 # How long nothing is accepted when that fails, as for want of descriptors.
 RETRY_SECONDS = 1.0
-_REFUSED = b'{ "error": "The server has too many connections; try again later" }'
-_REFUSAL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
-    b"Retry-After: 1\r\nConnection: close\r\n\r\n%b" % (len(_REFUSED), _REFUSED)
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionLimits:
-    """`most` connections at once (0: any), and the seconds that one may wait for a request's header."""
+    """`most` connections at once (0: any), and the seconds that a TLS handshake may take.
+
+    `refusal` is what one too many is told before it is hung up on.
+    """
 
     most: int = 0
-    idle: float = 75.0
+    handshake: float = HANDSHAKE_SECONDS
     tls: ssl.SSLContext | None = None
+    refusal: bytes = b""
+
+
+class Spoken(Protocol):
+    """What a port's clients are spoken to with, a new one for each connection: an asyncio.Protocol."""
+
+    gone: "asyncio.Future[None]"
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a request is being answered."""
+
+    def leave(self) -> None:
+        """Answer what is under way as the last thing, and wait for nothing more."""
+
+    def abort(self) -> None:
+        """End at once."""
 
 
 class _Refusal(asyncio.Protocol):
     """A connection too many: is told so, and has a while to read it."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: bytes) -> None:
+        self._words = words
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's are no subclass of it.
         writing = cast(asyncio.WriteTransport, transport)
-        writing.write(_REFUSAL)
+        writing.write(self._words)
         # To close while the client sends its request would take the answer from it.
         if writing.can_write_eof():
             writing.write_eof()
@@ -55,22 +74,26 @@ class _Refusal(asyncio.Protocol):
         self.gone.set_result(None)
 
 
-_P = TypeVar("_P", Connection, _Refusal)
+_P = TypeVar("_P", Spoken, _Refusal)
 
 
 class Connections:
-    """A port's connections: accepts them from a bound socket, and has their requests answered by `handle`."""
+    """Accepts connections from a bound socket, and has each spoken to by what `speak` makes."""
 
     def __init__(
-        self, handle: Handle, listening: socket.socket, admission: Admission, limits: ConnectionLimits
+        self,
+        speak: Callable[[], Spoken],
+        listening: socket.socket,
+        admission: Admission,
+        limits: ConnectionLimits,
     ) -> None:
-        self._handle = handle
+        self._speak = speak
         self._listening = listening
         self._admission = admission
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         # Those that have a place, be they shaking hands still, and those that are told there is none.
-        self._placed: set[Connection] = set()
+        self._placed: set[Spoken] = set()
         self._refused: set[_Refusal] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         listening.listen(BACKLOG)
@@ -83,8 +106,7 @@ class Connections:
         What is left after so many seconds is cut off.
         """
         if self._listening.fileno() >= 0:
-            self._loop.remove_reader(self._listening)
-            self._listening.close()
+            self._stop_listening()
         connecting = set(self._connecting)
         for task in connecting:
             task.cancel()
@@ -97,6 +119,12 @@ class Connections:
             await asyncio.wait([each.gone for each in under_way], timeout=seconds)
         for connection in under_way & self._placed:
             connection.abort()
+
+    def _stop_listening(self) -> None:
+        self._loop.remove_reader(self._listening)
+        if self._listening.family == socket.AF_UNIX:
+            Path(self._listening.getsockname()).unlink(missing_ok=True)
+        self._listening.close()
 
     def _go_on(self) -> None:
         # It may have been closed meanwhile.
@@ -111,7 +139,8 @@ class Connections:
             except (BlockingIOError, InterruptedError, ConnectionError):
                 return
             except OSError as error:
-                _log.error("the REST port accepts no connection for a moment: %s", error.strerror)
+                place = self._listening.getsockname()
+                _log.error("%s accepts no connection for a moment: %s", place, error.strerror)
                 self._loop.remove_reader(self._listening)
                 self._loop.call_later(RETRY_SECONDS, self._go_on)
                 return
@@ -121,11 +150,11 @@ class Connections:
         """Give a connection a place, or turn it away."""
         most = self._limits.most
         if not most or len(self._placed) < most:
-            self._connect(accepted, Connection(self._handle, self._limits.idle), self._placed)
+            self._connect(accepted, self._speak(), self._placed)
             return
         self._admission.turned_away["connections"] += 1
-        if len(self._refused) < MAX_REFUSALS:
-            self._connect(accepted, _Refusal(), self._refused)
+        if self._limits.refusal and len(self._refused) < MAX_REFUSALS:
+            self._connect(accepted, _Refusal(self._limits.refusal), self._refused)
         else:
             accepted.close()
 
@@ -144,10 +173,12 @@ class Connections:
         self._connecting.add(task)
         task.add_done_callback(connected)
 
-    async def _shake_hands(self, accepted: socket.socket, protocol: asyncio.Protocol) -> None:
-        tls, longest = self._limits.tls, min(HANDSHAKE_SECONDS, self._limits.idle)
-        # asyncio's own loop does so only where the socket knows its protocol's number.
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    async def _shake_hands(self, accepted: socket.socket, spoken: Spoken | _Refusal) -> None:
+        tls, longest = self._limits.tls, min(HANDSHAKE_SECONDS, self._limits.handshake)
+        if accepted.family != socket.AF_UNIX:
+            # asyncio's own loop does so only where the socket knows its protocol's number.
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        protocol = cast(asyncio.Protocol, spoken)
         await self._loop.connect_accepted_socket(
             lambda: protocol, accepted, ssl=tls, ssl_handshake_timeout=longest if tls else None
         )

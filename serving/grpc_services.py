@@ -1,0 +1,99 @@
+"""Services whose servicers come with gRPC's own packages (health, reflection), as methods of our port."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
+
+from serving.grpc_headers import UNKNOWN_METHOD
+from serving.grpc_stream import Handle, Methods, Stream, path
+from wire.errors import Code, StatusError
+
+# More than any request of these services takes; they are not counted among those that take memory.
+MAX_REQUEST_BYTES = 64 * 1024
+
+
+def methods(service: ServiceDescriptor, servicer: object) -> Methods:
+    """The methods of a service, answered by a servicer made for grpc.aio."""
+    return {
+        path(service.full_name, method.name): _handle(method, getattr(servicer, method.name))
+        for method in service.methods
+    }
+
+
+class _Context:
+    """What such servicers ask of a call."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    async def abort(self, code: grpc.StatusCode, details: str = "") -> None:
+        """End the call with an error."""
+        raise StatusError(Code(code.value[0]), details)
+
+    async def write(self, message: Any) -> None:
+        """Send one of several answers."""
+        self._stream.send(message.SerializeToString())
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        """Said before NotImplementedError, which says as much."""
+
+    def set_details(self, details: str) -> None:
+        """As `set_code`."""
+
+
+class _Little:
+    """Room for requests that are short."""
+
+    def check(self, size: int) -> None:
+        """As `grpc_stream.Room`."""
+        if size > MAX_REQUEST_BYTES:
+            raise StatusError(
+                Code.RESOURCE_EXHAUSTED,
+                f"The request has {size} bytes, the most is {MAX_REQUEST_BYTES}",
+            )
+
+    def hold(self, size: int) -> None:
+        """As `grpc_stream.Room`."""
+        self.check(size)
+
+
+def _handle(method: MethodDescriptor, answer: Any) -> Handle:
+    kind = GetMessageClass(method.input_type)
+
+    async def requests(stream: Stream) -> AsyncIterator[Any]:
+        while (message := await stream.read(_Little())) is not None:
+            yield _parsed(kind, message)
+
+    async def serve(stream: Stream) -> None:
+        context = _Context(stream)
+        given: Any = requests(stream)
+        if not method.client_streaming:
+            try:
+                given = await anext(given)
+            except StopAsyncIteration:
+                raise StatusError(Code.INTERNAL, "The request has no message") from None
+        try:
+            answering = answer(given, context)
+            if method.server_streaming and hasattr(answering, "__aiter__"):
+                async for message in answering:
+                    await context.write(message)
+            else:
+                answered = await answering
+                if not method.server_streaming:
+                    await context.write(answered)
+        except NotImplementedError:
+            raise UNKNOWN_METHOD from None
+        stream.finish()
+
+    return serve
+
+
+def _parsed(kind: Any, message: bytes) -> Any:
+    try:
+        return kind.FromString(message)
+    except DecodeError as error:
+        raise StatusError(Code.INTERNAL, "Unable to parse request") from error
