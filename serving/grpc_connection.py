@@ -19,6 +19,8 @@ CONNECTION_WINDOW_BYTES = 2**20
 # The largest piece of a message, ours and the client's: a frame, and what is written at once.
 PIECE_BYTES = 256 * 1024
 MAX_HEADERS = 256
+# A call whose headers are too large is refused; a connection with one so many times as large ends.
+HEADERS_MARGIN = 4
 # A client may give up so many calls at once, and so many a second from then on. (In HTTP/2 it costs a client
 # nothing to begin calls and give them up, and a server something: CVE-2023-44487.)
 RESETS = (10_000, 1_000)
@@ -51,7 +53,7 @@ class GrpcConnection(asyncio.Protocol):
             ngh2.Configuration(
                 auto_window_update=False,
                 stream_reset_rate_limit=RESETS,
-                max_inbound_header_list_size=limits.headers,
+                max_inbound_header_list_size=HEADERS_MARGIN * limits.headers,
                 max_inbound_header_count=MAX_HEADERS,
             ),
         )
@@ -167,6 +169,9 @@ class GrpcConnection(asyncio.Protocol):
         refusal = grpc_headers.no_call(fields)
         if refusal is not None:
             stream.respond(refusal)
+            return
+        if grpc_headers.size(request.headers) > self._limits.headers:
+            stream.refuse(grpc_headers.too_large(self._limits.headers))
             return
         handle = self._methods.get(fields.get(b":path", b""), _unknown)
         # It begins in the next turn of the loop, when the message has mostly come as well.

@@ -59,6 +59,11 @@ def truncated(message: str) -> str:
     return text[:MAX_ERROR_BYTES].decode(errors="ignore") + TRUNCATED
 
 
+def size(headers: Iterable[Header]) -> int:
+    """The bytes that headers have, as RFC 9113 counts them (section 6.5.2)."""
+    return sum(len(name) + len(value) + 32 for name, value in headers)
+
+
 def no_call(fields: Mapping[bytes, bytes]) -> list[Header] | None:
     """HTTP's answer to a request that is no gRPC call; None for one that is."""
     if fields.get(b":method") != b"POST":
@@ -66,6 +71,11 @@ def no_call(fields: Mapping[bytes, bytes]) -> list[Header] | None:
     if not fields.get(b"content-type", b"").startswith(CONTENT_TYPE):
         return [(b":status", b"415"), (b"accept", CONTENT_TYPE)]
     return None
+
+
+def too_large(most: int) -> StatusError:
+    """What is told a call whose headers have more than so many bytes."""
+    return StatusError(Code.RESOURCE_EXHAUSTED, f"The call's metadata has more than {most} bytes")
 
 
 UNKNOWN_METHOD = StatusError(Code.UNIMPLEMENTED, "Method not found!")

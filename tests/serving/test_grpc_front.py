@@ -12,7 +12,6 @@ from google.protobuf import text_format
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from serving.grpc_headers import truncated
 from tests.serving import saved_models
 from tests.serving.servers import MODEL, PREDICTION, Endpoint, Question, make_store, serving
 from wire import messages
@@ -148,15 +147,6 @@ async def test_deadline_ends_a_run_without_end(endpoint: Endpoint) -> None:
         await endpoint.call(f"{PREDICTION}/Predict", endless.request(), messages.PredictResponse, seconds=0.3)
     assert refusal.value.code == Code.DEADLINE_EXCEEDED
     assert (await _predict(endpoint, Question())).outputs
-
-
-@pytest.mark.parametrize(("length", "expected"), [(1024, "x" * 1024), (1025, "x" * 1024 + "...TRUNCATED")])
-async def test_truncated_error_has_1024_bytes_at_most(length: int, expected: str) -> None:
-    assert truncated("x" * length) == expected
-
-
-async def test_truncated_error_does_not_split_a_character() -> None:
-    assert truncated("x" * 1023 + "ää") == "x" * 1023 + "...TRUNCATED"
 
 
 async def test_classify_answers_labels_and_scores(endpoint: Endpoint) -> None:

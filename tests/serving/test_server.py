@@ -93,6 +93,33 @@ async def test_unix_socket_serves_grpc_alone(model: Path, tmp_path: Path) -> Non
             call = channel.unary_unary(f"/{PREDICTION}/Predict")
             answer = await call(Question().request().SerializeToString(), timeout=20)
     assert messages.PredictResponse.FromString(answer).model_spec.version.value == 1
+    assert not path.exists()
+
+
+async def test_unix_socket_that_was_left_behind_is_replaced(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "grpc.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    async with serving(*_flags(model), "--port=0", f"--grpc_socket_path={path}"):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+
+
+@pytest.mark.parametrize("taken", ["socket", "file"])
+async def test_unix_socket_that_is_taken_is_told_with_its_flag(
+    model: Path, tmp_path: Path, taken: str
+) -> None:
+    path = tmp_path / "grpc.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        if taken == "socket":
+            other.bind(str(path))
+            other.listen()
+        else:
+            path.write_text("kept")
+        server = ModelServer(options.parse([*_flags(model), "--port=0", f"--grpc_socket_path={path}"]))
+        with pytest.raises(ports.StartError, match=f"--grpc_socket_path={path}: Address already in use"):
+            await server.start()
+    assert path.exists()
 
 
 async def test_tls_from_the_file_guards_the_grpc_port(
