@@ -150,7 +150,7 @@ class GrpcFront:
         """Read a request's message; StatusError: too many requests take memory, or it does not come."""
         reading = stream.read(admitted)
         try:
-            body = await (reading if stream.arrived else self._patience.wait(reading))
+            body = await (reading if stream.ended else self._patience.wait(reading))
         except TimeoutError:
             message = f"The request's message did not come in {self._patience.seconds:g} s"
             raise errors.Refusal("slow", Code.DEADLINE_EXCEEDED, message) from None

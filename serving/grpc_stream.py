@@ -72,7 +72,7 @@ class Stream:
         """`fields` are the request's headers, `most` the longest message that is taken."""
         self.id = number
         self.over = False
-        # Whether the client has sent all that it is going to send.
+        # Whether all has come that the client is going to send: to read it takes no waiting.
         self.ended = False
         self.task: asyncio.Task[None] | None = None
         seconds = grpc_headers.timeout_seconds(fields)
@@ -119,11 +119,6 @@ class Stream:
     def peer(self) -> str:
         """The client's address, as gRPC writes it."""
         return self._sender.peer
-
-    @property
-    def arrived(self) -> bool:
-        """Whether all has come, so that reading does not have to wait."""
-        return self.ended
 
     async def read(self, room: Room) -> bytes | None:
         """The next message; None when there is none any more.

@@ -1,7 +1,9 @@
 """One store, trained by the real commands, and one server over it, for all tests of the whole path."""
 
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,12 +48,27 @@ def kedge(*arguments: str, stdin: bytes = b"", **environment: str) -> Outcome:
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model store into which `kedge train` has published both models, from the sample data."""
-    directory = tmp_path_factory.mktemp("store")
+    own = tmp_path_factory.mktemp("store")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        _train(own)
+        return own
+    # The workers of one run share this directory: the first one trains, the others copy.
+    shared = tmp_path_factory.getbasetemp().parent / "trained"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "done").exists():
+            _train(shared / "store")
+            (shared / "done").touch()
+    shutil.copytree(shared / "store", own, dirs_exist_ok=True)
+    return own
+
+
+def _train(directory: Path) -> None:
     for model in ("mnist", "imdb"):
         outcome = kedge("train", model, "--sample", "--model-store", str(directory), "--json")
         assert outcome.exit_code == 0, outcome.stderr
         assert outcome.document["version"] == 1
-    return directory
 
 
 @pytest.fixture(scope="session")
