@@ -91,8 +91,12 @@ def _run(options: ServerOptions) -> None:
 
 
 def _run_alone(options: ServerOptions) -> None:
+    from serving import config_files, ports
     from serving.quiet import wake_tensorflow
 
+    # What cannot be is told at once, and not after the seconds that TensorFlow's import takes.
+    ports.check(options)
+    config_files.models_from_options(options)
     wake_tensorflow(options)
     from serving import process
 

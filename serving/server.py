@@ -124,10 +124,9 @@ class ModelServer:
         Waits until every configured model has an available version, or it is known why it has none yet.
         ports.StartError: a port cannot be had; that is told before anything is loaded.
         """
-        # Of workers it is their supervisor that does both.
+        # Of workers it is their supervisor that does.
         if self._options.workers == 1:
             announce.left_out(self._options)
-            ports.check(self._options)
         with contextlib.ExitStack() as unused:
             grpc_sockets = [unused.enter_context(each) for each in ports.bound_grpc_sockets(self._options)]
             rest_socket = ports.bound_rest_socket(self._options)

@@ -1,5 +1,6 @@
 """The command `serve`: its flags, and what it says of wrong ones."""
 
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -91,6 +92,18 @@ def test_configuration_file_that_is_not_there_is_one_line_with_code_2(
         command_line.main(["--model_config_file=/nowhere/models.config", "--port=-1", "--rest_api_port=-1"])
     assert ended.value.code == 2
     assert capfd.readouterr().err == "kedge: /nowhere/models.config: No such file or directory\n"
+
+
+def test_taken_port_is_told_without_tensorflow() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code = (
+            "import sys; from serving import command_line; sys.modules['tensorflow'] = None; "
+            f"command_line.main(['{BASE}', '--port={port}', '--rest_api_port=-1'])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"kedge: cannot listen on 127.0.0.1 for --port={port}: ")
 
 
 def test_traces_without_opentelemetry_are_one_line_with_code_2(
