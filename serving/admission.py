@@ -45,6 +45,11 @@ class Admitted:
         self._bytes = size
         self._admission.bytes_in_flight = others + size
 
+    def keep(self, size: int) -> None:
+        """Count `size` bytes in all, of what is there already, whether there is room for them or not."""
+        self._admission.bytes_in_flight += size - self._bytes
+        self._bytes = size
+
     def check(self, size: int) -> int:
         """The bytes that the other requests hold; StatusError as `hold`, and nothing is counted."""
         admission = self._admission

@@ -6,15 +6,14 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from serving.admission import Admission
 
 _log = logging.getLogger(__name__)
 
-# Connections that the kernel keeps until they are accepted.
-BACKLOG = 1024
+# So many connections are accepted before something else has its turn.
+ACCEPTED_AT_ONCE = 1024
 # A client has so long for its TLS handshake, unless it is given less.
 HANDSHAKE_SECONDS = 10.0
 # Who is told that there is no place has so long to read it.
@@ -78,7 +77,7 @@ _P = TypeVar("_P", Spoken, _Refusal)
 
 
 class Connections:
-    """Accepts connections from a bound socket, and has each spoken to by what `speak` makes."""
+    """Accepts connections from a listening socket, and has each spoken to by what `speak` makes."""
 
     def __init__(
         self,
@@ -96,7 +95,6 @@ class Connections:
         self._placed: set[Spoken] = set()
         self._refused: set[_Refusal] = set()
         self._connecting: set[asyncio.Task[None]] = set()
-        listening.listen(BACKLOG)
         listening.setblocking(False)
         self._go_on()
 
@@ -122,8 +120,6 @@ class Connections:
 
     def _stop_listening(self) -> None:
         self._loop.remove_reader(self._listening)
-        if self._listening.family == socket.AF_UNIX:
-            Path(self._listening.getsockname()).unlink(missing_ok=True)
         self._listening.close()
 
     def _go_on(self) -> None:
@@ -133,7 +129,7 @@ class Connections:
 
     def _accept(self) -> None:
         """Take the connections that have come."""
-        for _ in range(BACKLOG):
+        for _ in range(ACCEPTED_AT_ONCE):
             try:
                 accepted, _ = self._listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionError):

@@ -1,6 +1,7 @@
 """A client's HTTP/2 connection to the gRPC port: its calls, any number at once, each in a task of its own."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 from typing import cast
@@ -9,21 +10,40 @@ import ngh2
 
 from serving import grpc_headers
 from serving.grpc_limits import GrpcLimits
-from serving.grpc_stream import WINDOW_BYTES, Handle, Methods, Stream
+from serving.grpc_stream import Handle, Methods, Stream
 from wire.errors import Code, StatusError
 
 _log = logging.getLogger(__name__)
 
-# So much may come on a connection for calls that nobody reads yet.
-CONNECTION_WINDOW_BYTES = 2**20
+# What a client may send before it hears that some was taken: a network's rate times its delay. It is not what
+# bounds memory: what is not let in is refused, and what nobody reads ends its stream.
+STREAM_WINDOW_BYTES = 16 * 2**20
+CONNECTION_WINDOW_BYTES = 64 * 2**20
 # The largest piece of a message, ours and the client's: a frame, and what is written at once.
 PIECE_BYTES = 256 * 1024
-MAX_HEADERS = 256
-# A call whose headers are too large is refused; a connection with one so many times as large ends.
-HEADERS_MARGIN = 4
+# A call whose headers are too large is refused; a connection on which come so many times as large ones ends.
+HEADERS_MARGIN = 16
+# So many may come in any case; and what a header takes at least, as RFC 9113 counts.
+HEADER_BYTES = 256 * 1024
+LEAST_HEADER_BYTES = 32
 # A client may give up so many calls at once, and so many a second from then on. (In HTTP/2 it costs a client
 # nothing to begin calls and give them up, and a server something: CVE-2023-44487.)
 RESETS = (10_000, 1_000)
+# How long a client may go on sending to a connection that is at its end: to close it at once could take the
+# last answer from it.
+LINGERING_SECONDS = 2.0
+# The path under which `Methods` have what answers calls of methods that there are not.
+ANY_OTHER = b""
+
+_WORDS = b"too many connections; try again later"
+# What a connection too many is told: an empty SETTINGS frame, and GOAWAY.
+TOO_MANY_CONNECTIONS = (
+    bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+    + (8 + len(_WORDS)).to_bytes(3, "big")
+    + bytes((7, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    + ngh2.ErrorCode.ENHANCE_YOUR_CALM.to_bytes(4, "big")
+    + _WORDS
+)
 
 
 class GrpcConnection(asyncio.Protocol):
@@ -33,28 +53,32 @@ class GrpcConnection(asyncio.Protocol):
     """
 
     def __init__(self, methods: Methods, limits: GrpcLimits) -> None:
+        """`methods` may have a handler of its own for calls of ANY_OTHER."""
         self._methods = methods
+        self._any_other = methods.get(ANY_OTHER, unknown_method)
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._streams: dict[int, Stream] = {}
         # Those that have their whole answer, though their clients have not sent all that they announced.
         self._cut_short: list[Stream] = []
+        self._waiting: list[Stream] = []
         self._flushing = False
-        self._paused = False
+        self.paused = False
         self._heard = self._greeted = self._pinged = False
-        self._leaving = False
+        self._leaving = self._deaf = False
+        self._unread = 0
         self._watch: asyncio.TimerHandle | None = None
         self._aging: asyncio.TimerHandle | None = None
         self.peer = ""
         # Done once nothing more can be sent.
         self.gone: asyncio.Future[None] = self._loop.create_future()
+        most_headers = max(HEADER_BYTES, HEADERS_MARGIN * limits.headers)
         self.http2 = ngh2.Connection(
             ngh2.Role.SERVER,
             ngh2.Configuration(
-                auto_window_update=False,
                 stream_reset_rate_limit=RESETS,
-                max_inbound_header_list_size=HEADERS_MARGIN * limits.headers,
-                max_inbound_header_count=MAX_HEADERS,
+                max_inbound_header_list_size=most_headers,
+                max_inbound_header_count=most_headers // LEAST_HEADER_BYTES,
             ),
         )
 
@@ -68,7 +92,7 @@ class GrpcConnection(asyncio.Protocol):
         self.http2.initiate_connection(
             {
                 ngh2.Setting.MAX_CONCURRENT_STREAMS: self._limits.streams,
-                ngh2.Setting.INITIAL_WINDOW_SIZE: WINDOW_BYTES,
+                ngh2.Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW_BYTES,
                 ngh2.Setting.MAX_FRAME_SIZE: PIECE_BYTES,
                 ngh2.Setting.MAX_HEADER_LIST_SIZE: self._limits.headers,
             }
@@ -85,12 +109,15 @@ class GrpcConnection(asyncio.Protocol):
         for timer in (self._watch, self._aging):
             if timer is not None:
                 timer.cancel()
-        for stream in list(self._streams.values()):
-            self._over(stream)
+        self.paused = False
+        self._tell_of_sent()
+        self._end_all()
 
     def data_received(self, data: bytes) -> None:
         """Begin the calls that have come, and go on with others."""
         self._heard = True
+        if self._deaf:
+            return
         try:
             self.http2.receive_data(data)
             self._take(self.http2.events())
@@ -101,11 +128,11 @@ class GrpcConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not take what is sent as fast as it is made: the rest waits in `http2`."""
-        self._paused = True
+        self.paused = True
 
     def resume_writing(self) -> None:
         """It has taken enough."""
-        self._paused = False
+        self.paused, self._heard = False, True
         self._flush()
 
     # What streams ask
@@ -122,23 +149,65 @@ class GrpcConnection(asyncio.Protocol):
             self._cut_short.append(stream)
         self.flush_soon()
 
+    def reset(self, stream: Stream) -> None:
+        """As `grpc_stream.Sender`."""
+        if not stream.over:
+            self.http2.reset_stream(stream.id, ngh2.ErrorCode.ENHANCE_YOUR_CALM)
+            self._over(stream, ngh2.ErrorCode.ENHANCE_YOUR_CALM)
+            self.flush_soon()
+
+    def tell_when_sent(self, stream: Stream) -> None:
+        """As `grpc_stream.Sender`."""
+        self._waiting.append(stream)
+
     # How it ends
 
     @property
     def under_way(self) -> bool:
-        """Whether a call is being answered."""
-        return bool(self._streams)
+        """Whether a call is being answered, or an answer is on its way."""
+        return bool(self._streams) or self._transport.get_write_buffer_size() > 0
 
     def leave(self) -> None:
         """Answer the calls that are under way as the last ones, and wait for nothing more."""
-        if not self._leaving and not self.gone.done():
-            self._leaving = True
-            self.http2.send_goaway()
-            self._flush()
+        if self._leaving or self._deaf or self._transport.is_closing():
+            return
+        idle, self._leaving = not self.under_way, True
+        self.http2.send_goaway()
+        self._flush()
+        if idle:
+            self._transport.close()
 
     def abort(self) -> None:
         """End at once."""
+        self._deaf = True
         self._transport.abort()
+
+    def _fail(self, reason: str) -> None:
+        """What came is not HTTP/2."""
+        _log.info("what %s sends is not HTTP/2: %s", self.peer, reason)
+        self._end_all()
+        self.abort()
+
+    def _linger(self) -> None:
+        """Say that nothing more will come, and let the client have it before the connection is closed."""
+        self._deaf = True
+        if not self._transport.can_write_eof():
+            # TLS says so by itself.
+            self._transport.close()
+            return
+        # The client may have gone already.
+        with contextlib.suppress(OSError):
+            self._transport.write_eof()
+        if self._aging is not None:
+            self._aging.cancel()
+        self._aging = self._loop.call_later(LINGERING_SECONDS, self._close_when_taken)
+
+    def _close_when_taken(self) -> None:
+        unread, self._unread = self._unread, self._transport.get_write_buffer_size()
+        if self._unread and self._unread != unread:
+            self._aging = self._loop.call_later(LINGERING_SECONDS, self._close_when_taken)
+        else:
+            self.abort() if self._unread else self._transport.close()
 
     # How calls come and go
 
@@ -152,12 +221,14 @@ class GrpcConnection(asyncio.Protocol):
                 case ngh2.StreamClosed():
                     self._close(event)
                 case ngh2.TrailersReceived():
-                    self._streams[event.stream_id].end()
+                    self._end(event)
                 case ngh2.SettingsReceived():
                     self._greeted = True
                 case ngh2.ConnectionClosed():
                     if event.error_code:
                         _log.info("the connection of %s ends: %s", self.peer, _reason(event))
+                    # No stream is told apart from this.
+                    self._end_all()
                     self._leaving = True
 
     def _begin(self, request: ngh2.RequestReceived) -> None:
@@ -166,60 +237,80 @@ class GrpcConnection(asyncio.Protocol):
         self._streams[stream.id] = stream
         if request.end_stream:
             stream.end()
-        refusal = grpc_headers.no_call(fields)
-        if refusal is not None:
-            stream.respond(refusal)
-            return
         if grpc_headers.size(request.headers) > self._limits.headers:
-            stream.refuse(grpc_headers.too_large(self._limits.headers))
-            return
-        handle = self._methods.get(fields.get(b":path", b""), _unknown)
+            handle: Handle = self._refuse_headers
+        elif (answer := grpc_headers.no_call(fields)) is not None:
+            handle = _answering(answer)
+        else:
+            handle = self._methods.get(fields.get(b":path", ANY_OTHER), self._any_other)
         # It begins in the next turn of the loop, when the message has mostly come as well.
         stream.task = self._loop.create_task(self._serve(stream, handle))
 
     def _add(self, data: ngh2.DataReceived) -> None:
         stream = self._streams.get(data.stream_id)
         if stream is None:
-            if data.data:
-                self.http2.acknowledge_received_data(len(data.data), data.stream_id)
             return
         stream.add(data.data)
         if data.end_stream:
             stream.end()
 
+    def _end(self, trailers: ngh2.TrailersReceived) -> None:
+        stream = self._streams.get(trailers.stream_id)
+        if stream is not None:
+            stream.end()
+
     def _close(self, closed: ngh2.StreamClosed) -> None:
         stream = self._streams.pop(closed.stream_id, None)
         if stream is not None:
-            self._over(stream)
+            self._over(stream, closed.error_code)
 
     async def _serve(self, stream: Stream, handle: Handle) -> None:
         try:
-            await handle(stream)
-        except StatusError as error:
-            stream.refuse(error)
+            try:
+                await handle(stream)
+            except StatusError as error:
+                stream.refuse(error)
+            except ngh2.NGH2Error:
+                raise
+            except Exception as error:  # noqa: BLE001 - a fault of ours is told the client, and in full the log.
+                _log.exception("a call failed")
+                name = type(error).__name__
+                stream.refuse(StatusError(Code.INTERNAL, f"{name} in the server; see its log"))
         except ngh2.NGH2Error:
-            # The client broke the connection's rules meanwhile, or gave the call up.
-            _log.debug("a call of %s could not be answered", self.peer, exc_info=True)
-        except Exception as error:  # noqa: BLE001 - a fault of ours is told the client, and in full the log.
-            _log.exception("a call failed")
-            stream.refuse(StatusError(Code.INTERNAL, f"{type(error).__name__} in the server; see its log"))
+            _log.exception("a call cannot be answered")
+            self.reset(stream)
 
-    def _over(self, stream: Stream) -> None:
+    async def _refuse_headers(self, stream: Stream) -> None:
+        most = self._limits.headers
+        stream.refuse(StatusError(Code.RESOURCE_EXHAUSTED, f"The call's metadata has more than {most} bytes"))
+
+    def _over(self, stream: Stream, error_code: int) -> None:
+        if stream.over:
+            return
         stream.over = True
-        if stream.task is not None and not stream.task.done():
-            stream.task.cancel()
-        if not self.gone.done():
-            stream.acknowledge()
+        # A task that was cancelled keeps its frames, and they the stream: they must not keep each other.
+        task, stream.task = stream.task, None
+        if task is not None and (error_code or not stream.finished):
+            task.cancel()
+        else:
+            stream.wake()
+
+    def _end_all(self) -> None:
+        for stream in self._streams.values():
+            self._over(stream, ngh2.ErrorCode.CANCEL)
+        self._streams.clear()
+        self._cut_short.clear()
+        self._waiting.clear()
 
     # What is sent
 
     def _flush(self) -> None:
         """Send what there is, as far as the client takes it."""
         self._flushing = False
-        if self._transport.is_closing():
+        if self._deaf or self._transport.is_closing():
             return
         try:
-            while not self._paused:
+            while not self.paused:
                 piece = self.http2.data_to_send(PIECE_BYTES)
                 if piece:
                     self._transport.write(piece)
@@ -229,8 +320,15 @@ class GrpcConnection(asyncio.Protocol):
         except ngh2.NGH2Error as error:
             self._fail(str(error))
             return
-        if self._leaving and not self._streams and not self._paused:
-            self._transport.close()
+        self._tell_of_sent()
+        if self._leaving and not self._streams and not self.paused:
+            self._linger()
+
+    def _tell_of_sent(self) -> None:
+        """Have the streams that wait for what they sent look again."""
+        waiting, self._waiting = self._waiting, []
+        for stream in waiting:
+            stream.wake()
 
     def _ask_for_no_more(self) -> bool:
         """Tell clients that go on sending what is not read any more; whether there are any.
@@ -244,35 +342,41 @@ class GrpcConnection(asyncio.Protocol):
             self.http2.reset_stream(stream.id, ngh2.ErrorCode.NO_ERROR)
         return bool(told)
 
-    def _fail(self, reason: str) -> None:
-        """What came is not HTTP/2."""
-        _log.info("what %s sends is not HTTP/2: %s", self.peer, reason)
-        self.abort()
-
     # Time
 
     def _look(self) -> None:
         """Look for a sign of life, and ask for one where there is none."""
-        silent = not self._heard or not self._greeted
-        if silent and (self._pinged or not self._greeted):
+        if self._deaf:
+            return
+        unread, self._unread = self._unread, self._transport.get_write_buffer_size()
+        alive = self._heard or (0 < self._unread != unread)
+        if not self._greeted or (self._pinged and not alive):
             _log.info("%s is silent: its connection ends", self.peer)
             self.abort()
             return
-        self._heard, self._pinged = False, silent
-        if silent:
+        self._heard, self._pinged = False, not alive
+        if not alive and not self._leaving:
             self.http2.ping()
             self._flush()
-        seconds = self._limits.pong if silent else self._limits.ping
+        seconds = self._limits.ping if alive else self._limits.pong
         self._watch = self._loop.call_later(seconds, self._look)
 
     def _grow_old(self) -> None:
         self.leave()
-        if self._limits.age_grace is not None:
+        if self._limits.age_grace is not None and not self._deaf:
             self._aging = self._loop.call_later(self._limits.age_grace, self.abort)
 
 
-async def _unknown(_: Stream) -> None:
-    raise grpc_headers.UNKNOWN_METHOD
+async def unknown_method(stream: Stream) -> None:
+    """Answers a call of a method that there is not."""
+    stream.refuse(grpc_headers.unknown_method())
+
+
+def _answering(headers: Iterable[grpc_headers.Header]) -> Handle:
+    async def serve(stream: Stream) -> None:
+        stream.respond(headers)
+
+    return serve
 
 
 def _reason(closed: ngh2.ConnectionClosed) -> str:
@@ -287,5 +391,5 @@ def _peer(name: object) -> str:
     """An address as gRPC writes it; "unix:" for one of a UNIX socket."""
     if not isinstance(name, tuple):
         return "unix:"
-    host, port = name[:2]
-    return f"ipv6:[{host}]:{port}" if ":" in str(host) else f"ipv4:{host}:{port}"
+    host, port = str(name[0]).removeprefix("::ffff:"), name[1]
+    return f"ipv6:%5B{host}%5D:{port}" if ":" in host else f"ipv4:{host}:{port}"

@@ -40,6 +40,8 @@ MAX_MESSAGE_BYTES = 2**31 - 1
 PREDICTION_SERVICE = prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name
 MODEL_SERVICE = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 
+# An answer of fewer bytes is not waited for: it takes hardly any memory.
+LARGE_ANSWER_BYTES = 16 * 1024
 # When a client may try again: gRPC's own words for it, which its retries follow, and HTTP's.
 RETRY = (("grpc-retry-pushback-ms", "1000"), ("retry-after", "1"))
 
@@ -113,24 +115,20 @@ class GrpcFront:
     def _method(self, api: str, answer: Answer) -> Handle:
         async def serve(stream: Stream) -> None:
             try:
-                response = await self._answered(api, Received(stream), answer)
+                await self._answer(api, Received(stream), answer)
             except StatusError as error:
                 stream.refuse(error, RETRY if error.code == Code.UNAVAILABLE else ())
-            else:
-                stream.send(response)
-                stream.finish()
 
         return serve
 
-    async def _answered(self, api: str, received: Received, answer: Answer) -> bytes:
+    async def _answer(self, api: str, received: Received, answer: Answer) -> None:
         """Answer and count a request; StatusError for whatever went wrong."""
         started, code, failure = time.monotonic(), Code.CANCELLED, None
         try:
             with self._admission.request("grpc") as admitted:
                 received.body = await self._body(received.stream, admitted)
-                response = await answer(received)
+                await self._send(received.stream, await answer(received), admitted)
             code = Code.OK
-            return response
         except StatusError as error:
             code, failure = error.code, error
             raise
@@ -157,6 +155,19 @@ class GrpcFront:
         if body is None:
             raise StatusError(Code.INTERNAL, "The request has no message")
         return body
+
+    async def _send(self, stream: Stream, response: bytes, admitted: Admitted) -> None:
+        """Send an answer; while a large one waits for its client, the request is under way."""
+        stream.send(response)
+        stream.finish()
+        if len(response) >= LARGE_ANSWER_BYTES:
+            admitted.keep(len(response))
+            try:
+                await self._patience.wait(stream.sent())
+            except TimeoutError:
+                # There is nobody who could be told.
+                stream.give_up()
+                raise asyncio.CancelledError from None
 
     async def _predict(self, received: Received) -> bytes:
         layout = self._layouts.find(received.body)

@@ -14,11 +14,14 @@ Header = tuple[bytes, bytes]
 MAX_ERROR_BYTES = 1024
 TRUNCATED = "...TRUNCATED"
 CONTENT_TYPE = b"application/grpc"
-RESPONSE: tuple[Header, ...] = ((b":status", b"200"), (b"content-type", CONTENT_TYPE))
-OK: tuple[Header, ...] = ((b"grpc-status", b"0"),)
 # What messages may be compressed with; zlib tells the two apart by itself.
 ENCODINGS = (b"gzip", b"deflate")
-ACCEPTED: Header = (b"grpc-accept-encoding", b"identity,deflate,gzip")
+RESPONSE: tuple[Header, ...] = (
+    (b":status", b"200"),
+    (b"content-type", CONTENT_TYPE),
+    (b"grpc-accept-encoding", b"identity,deflate,gzip"),
+)
+OK: tuple[Header, ...] = ((b"grpc-status", b"0"),)
 
 _TIMEOUT = re.compile(rb"(\d{1,8})([HMSmun])")
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
@@ -68,14 +71,12 @@ def no_call(fields: Mapping[bytes, bytes]) -> list[Header] | None:
     """HTTP's answer to a request that is no gRPC call; None for one that is."""
     if fields.get(b":method") != b"POST":
         return [(b":status", b"405"), (b"allow", b"POST")]
-    if not fields.get(b"content-type", b"").startswith(CONTENT_TYPE):
+    kind = fields.get(b"content-type", b"")
+    if kind != CONTENT_TYPE and not kind.startswith((CONTENT_TYPE + b"+", CONTENT_TYPE + b";")):
         return [(b":status", b"415"), (b"accept", CONTENT_TYPE)]
     return None
 
 
-def too_large(most: int) -> StatusError:
-    """What is told a call whose headers have more than so many bytes."""
-    return StatusError(Code.RESOURCE_EXHAUSTED, f"The call's metadata has more than {most} bytes")
-
-
-UNKNOWN_METHOD = StatusError(Code.UNIMPLEMENTED, "Method not found!")
+def unknown_method() -> StatusError:
+    """What is told a call of a method that there is not."""
+    return StatusError(Code.UNIMPLEMENTED, "Method not found!")

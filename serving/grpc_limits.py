@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from serving.options import ServerOptions
+from serving.options import OptionsError, ServerOptions
 
 _log = logging.getLogger(__name__)
 
 FLAG = "--grpc_channel_arguments"
+MOST = 2**31 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class GrpcLimits:
 
     connections: int = 4096
     streams: int = 1024
-    message: int = 2**31 - 1
+    message: int = MOST
     headers: int = 16 * 1024
     greeting: float = 30.0
     ping: float = 60.0
@@ -47,7 +48,10 @@ _ARGUMENTS: Mapping[str, tuple[str, float]] = {
 
 
 def of(options: ServerOptions) -> GrpcLimits:
-    """The limits that the flags set; an argument that has no effect on this server is a warning."""
+    """The limits that the flags set; an argument that has no effect on this server is a warning.
+
+    OptionsError: a number is larger than HTTP/2 has.
+    """
     found: dict[str, Any] = {}
     for name, value in _pairs(options.grpc_channel_arguments):
         field, unit = _ARGUMENTS.get(name, ("", 1))
@@ -55,17 +59,23 @@ def of(options: ServerOptions) -> GrpcLimits:
             _log.warning("%s: %s has no effect on this server", FLAG, name)
             continue
         found[field] = value if unit == 1 else value * unit
-    flags = GrpcLimits(
+    limits = GrpcLimits(
         connections=options.grpc_max_connections,
         streams=options.grpc_max_concurrent_streams,
         message=options.grpc_max_message_bytes,
     )
-    return replace(flags, **found)
+    limits = replace(limits, **found)
+    if max(limits.streams, limits.headers) > MOST:
+        raise OptionsError(f"--grpc_max_concurrent_streams and {FLAG}: HTTP/2's numbers go up to {MOST}")
+    return limits
 
 
 def _pairs(text: str) -> list[tuple[str, int | None]]:
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
-    return [
-        (name.strip(), int(value) if value.strip().lstrip("-").isdecimal() else None)
-        for name, _, value in pairs
-    ]
+    return [(name.strip(), _number(name.strip(), value.strip())) for name, _, value in pairs]
+
+
+def _number(name: str, text: str) -> int | None:
+    if (name, text) == ("grpc.max_receive_message_length", "-1"):
+        return MOST
+    return int(text) if text.lstrip("-").isdecimal() else None

@@ -1,5 +1,6 @@
 """Services whose servicers come with gRPC's own packages (health, reflection), as methods of our port."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,18 +9,23 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from serving.grpc_headers import UNKNOWN_METHOD
+from serving.grpc_connection import unknown_method
 from serving.grpc_stream import Handle, Methods, Stream, path
 from wire.errors import Code, StatusError
 
 # More than any request of these services takes; they are not counted among those that take memory.
 MAX_REQUEST_BYTES = 64 * 1024
+# So much of a stream of answers waits for its client.
+MAX_UNSENT_BYTES = 256 * 1024
 
 
-def methods(service: ServiceDescriptor, servicer: object) -> Methods:
-    """The methods of a service, answered by a servicer made for grpc.aio."""
+def methods(service: ServiceDescriptor, servicer: object, patience: float = 300.0) -> Methods:
+    """The methods of a service, answered by a servicer made for grpc.aio.
+
+    `patience` is the seconds that a request may take to come, where it is one message.
+    """
     return {
-        path(service.full_name, method.name): _handle(method, getattr(servicer, method.name))
+        path(service.full_name, method.name): _handle(method, getattr(servicer, method.name), patience)
         for method in service.methods
     }
 
@@ -35,8 +41,11 @@ class _Context:
         raise StatusError(Code(code.value[0]), details)
 
     async def write(self, message: Any) -> None:
-        """Send one of several answers."""
+        """Send one of several answers, once the client has taken most of the others."""
         self._stream.send(message.SerializeToString())
+        await self._stream.sent(MAX_UNSENT_BYTES)
+        # Others have their turn, also when there is a question after the other.
+        await asyncio.sleep(0)
 
     def set_code(self, code: grpc.StatusCode) -> None:
         """Said before NotImplementedError, which says as much."""
@@ -61,7 +70,7 @@ class _Little:
         self.check(size)
 
 
-def _handle(method: MethodDescriptor, answer: Any) -> Handle:
+def _handle(method: MethodDescriptor, answer: Any, patience: float) -> Handle:
     kind = GetMessageClass(method.input_type)
 
     async def requests(stream: Stream) -> AsyncIterator[Any]:
@@ -72,10 +81,7 @@ def _handle(method: MethodDescriptor, answer: Any) -> Handle:
         context = _Context(stream)
         given: Any = requests(stream)
         if not method.client_streaming:
-            try:
-                given = await anext(given)
-            except StopAsyncIteration:
-                raise StatusError(Code.INTERNAL, "The request has no message") from None
+            given = await _only(given, patience)
         try:
             answering = answer(given, context)
             if method.server_streaming and hasattr(answering, "__aiter__"):
@@ -86,10 +92,23 @@ def _handle(method: MethodDescriptor, answer: Any) -> Handle:
                 if not method.server_streaming:
                     await context.write(answered)
         except NotImplementedError:
-            raise UNKNOWN_METHOD from None
-        stream.finish()
+            await unknown_method(stream)
+        else:
+            stream.finish()
 
     return serve
+
+
+async def _only(messages: AsyncIterator[Any], patience: float) -> Any:
+    """The message of a call that has one; StatusError: there is none, or it does not come in time."""
+    try:
+        async with asyncio.timeout(patience):
+            return await anext(messages)
+    except StopAsyncIteration:
+        raise StatusError(Code.INTERNAL, "The request has no message") from None
+    except TimeoutError:
+        words = f"The request's message did not come in {patience:g} s"
+        raise StatusError(Code.DEADLINE_EXCEEDED, words) from None
 
 
 def _parsed(kind: Any, message: bytes) -> Any:

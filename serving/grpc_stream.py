@@ -3,6 +3,7 @@
 import asyncio
 import time
 import zlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol, TypeAlias
 
@@ -13,11 +14,13 @@ from wire.errors import Code, StatusError
 
 # What comes before each message: whether it is compressed, and its length.
 HEAD_BYTES = 5
-# So much of a stream may come before anybody has asked for it, and before there is room for it.
-WINDOW_BYTES = 256 * 1024
-# The window of a stream whose message was let in.
-WIDEST_WINDOW_BYTES = 8 * 2**20
-# A message is inflated in steps of so many bytes, and the event loop has its turn between them.
+# So much may come behind a message before the next one is asked for.
+UNREAD_BYTES = 2**20
+# Pieces shorter than that are kept together: each would be an object of its own.
+SHORT_BYTES = 1024
+TOGETHER_BYTES = 64 * 1024
+# A message is inflated from, and to, so many bytes at once; the event loop has its turn between them.
+DEFLATED_AT_ONCE = 64 * 1024
 INFLATED_AT_ONCE = 256 * 1024
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
@@ -37,12 +40,20 @@ class Sender(Protocol):
 
     http2: ngh2.Connection
     peer: str
+    # Whether the client is behind with reading what was sent.
+    paused: bool
 
     def flush_soon(self) -> None:
         """Send what was given to `http2`."""
 
     def answered(self, stream: "Stream") -> None:
         """The stream has its whole answer."""
+
+    def reset(self, stream: "Stream") -> None:
+        """End a stream that does not keep the rules."""
+
+    def tell_when_sent(self, stream: "Stream") -> None:
+        """Wake the stream once more of what it has to send is sent."""
 
 
 class Stream:
@@ -52,17 +63,18 @@ class Stream:
     """
 
     __slots__ = (
+        "_between",
         "_fields",
-        "_flowing",
         "_headed",
         "_most",
-        "_owed",
+        "_offset",
         "_pieces",
         "_sender",
         "_size",
         "_woken",
         "deadline",
         "ended",
+        "finished",
         "id",
         "over",
         "task",
@@ -74,17 +86,19 @@ class Stream:
         self.over = False
         # Whether all has come that the client is going to send: to read it takes no waiting.
         self.ended = False
+        # Whether the answer is complete, be it sent or not.
+        self.finished = False
         self.task: asyncio.Task[None] | None = None
         seconds = grpc_headers.timeout_seconds(fields)
         self.deadline = None if seconds is None else time.monotonic() + seconds
         self._sender = sender
         self._fields = fields
         self._most = most
-        self._pieces: list[bytes] = []
-        self._size = 0
-        # Bytes that have come, and for which the client was not given new ones to send yet.
-        self._owed = 0
-        self._flowing = False
+        # What has come and was not read; of the first piece, what is behind the offset.
+        self._pieces: deque[bytes | bytearray] = deque()
+        self._offset = self._size = 0
+        # Whether a message was read and the next one is not asked for.
+        self._between = False
         self._headed = False
         self._woken: asyncio.Future[None] | None = None
 
@@ -92,23 +106,24 @@ class Stream:
 
     def add(self, data: bytes) -> None:
         """A piece has come."""
-        self._pieces.append(data)
+        if self._pieces and len(data) < SHORT_BYTES:
+            self._append(data)
+        else:
+            self._pieces.append(data)
         self._size += len(data)
-        self._owed += len(data)
-        if self._flowing:
-            self.acknowledge()
-        self._wake()
+        if self._between and self._size > UNREAD_BYTES:
+            self._sender.reset(self)
+        self.wake()
 
     def end(self) -> None:
         """Nothing more will come."""
         self.ended = True
-        self._wake()
+        self.wake()
 
-    def acknowledge(self) -> None:
-        """Let the client send as much again as has come."""
-        owed, self._owed = self._owed, 0
-        if owed:
-            self._sender.http2.acknowledge_received_data(owed, self.id)
+    def wake(self) -> None:
+        """What is waited for may be there."""
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
 
     # What the call's handler asks
 
@@ -126,30 +141,29 @@ class Stream:
         StatusError: it is too long (RESOURCE_EXHAUSTED), breaks off or is compressed though no encoding is
         named (INTERNAL), or by one that is not known (UNIMPLEMENTED); or there is no `room` for it.
         """
+        self._between = False
         while self._size < HEAD_BYTES:
             if self.ended:
                 if self._size:
                     raise _broken_off()
-                self.acknowledge()
                 return None
-            await self._more()
-        compressed, size = self._head()
+            await self._woken_up()
+        head = self._take(HEAD_BYTES)
+        size = int.from_bytes(head[1:], "big")
         if size > self._most:
             raise _too_long(size, self._most)
         if self._size < size:
             room.check(size)
-            self._flow(size)
         while self._size < size:
             if self.ended:
                 raise _broken_off()
             # Taken as it comes only: who announced much and sent nothing would keep it from the others.
             room.hold(self._size)
-            await self._more()
+            await self._woken_up()
         room.hold(size)
-        self._flowing = False
         message = self._take(size)
-        self.acknowledge()
-        return await self._inflated(message, room) if compressed else message
+        self._between = True
+        return await self._inflated(message, room) if head[0] else message
 
     def send(self, message: bytes) -> None:
         """Send a message of the answer."""
@@ -162,71 +176,79 @@ class Stream:
         http2.send_data(self.id, b"\0" + len(message).to_bytes(4, "big") + message)
         self._sender.flush_soon()
 
+    async def sent(self, unsent: int = 0) -> None:
+        """Wait until the client has taken all of the answer so far but so many bytes."""
+        sender = self._sender
+        while sender.paused or (not self.over and sender.http2.queued_body_size(self.id) > unsent):
+            sender.tell_when_sent(self)
+            await self._woken_up()
+
+    def give_up(self) -> None:
+        """End the stream, whatever was sent of it."""
+        self._sender.reset(self)
+
     def finish(self) -> None:
-        """End the answer, which has had one message at least: all went well."""
-        if self.over:
-            return
-        self._sender.http2.send_trailers(self.id, grpc_headers.OK)
-        self._sender.answered(self)
+        """End the answer: all went well."""
+        self._end(grpc_headers.OK)
 
     def refuse(self, error: StatusError, extra: Iterable[tuple[str, str]] = ()) -> None:
         """End the answer with an error, and further trailers."""
+        self._end(grpc_headers.status(error, extra))
+
+    def respond(self, headers: Iterable[grpc_headers.Header]) -> None:
+        """Answer with headers alone."""
         if self.over:
             return
-        trailers = grpc_headers.status(error, extra)
-        if self._headed:
-            self._sender.http2.send_trailers(self.id, trailers)
-        else:
-            self.respond([*grpc_headers.RESPONSE, *trailers])
-            return
-        self._sender.answered(self)
-
-    def respond(self, headers: list[grpc_headers.Header]) -> None:
-        """Answer with headers alone."""
-        self._headed = True
+        self._headed = self.finished = True
         self._sender.http2.send_response(self.id, headers, end_stream=True)
         self._sender.answered(self)
 
+    def _end(self, trailers: Iterable[grpc_headers.Header]) -> None:
+        if not self._headed:
+            self.respond((*grpc_headers.RESPONSE, *trailers))
+        elif not self.over:
+            self.finished = True
+            self._sender.http2.send_trailers(self.id, trailers)
+            self._sender.answered(self)
+
     # How messages come
 
-    def _wake(self) -> None:
-        if self._woken is not None and not self._woken.done():
-            self._woken.set_result(None)
-
-    async def _more(self) -> None:
-        """Wait for another piece, or the end."""
-        # What was taken makes room for it.
-        self.acknowledge()
-        self._sender.flush_soon()
+    async def _woken_up(self) -> None:
         self._woken = asyncio.get_running_loop().create_future()
         await self._woken
         self._woken = None
 
-    def _head(self) -> tuple[int, int]:
-        """Take what comes before a message: whether it is compressed, and its length."""
-        first = self._pieces[0] if len(self._pieces[0]) >= HEAD_BYTES else b"".join(self._pieces)
-        if first is not self._pieces[0]:
-            self._pieces.clear()
-            self._pieces.append(first)
-        self._pieces[0] = first[HEAD_BYTES:]
-        self._size -= HEAD_BYTES
-        return first[0], int.from_bytes(first[1:HEAD_BYTES], "big")
-
-    def _flow(self, size: int) -> None:
-        """Have a message of this size come as fast as it can: there is room for it."""
-        self._flowing = True
-        if size > WINDOW_BYTES and not self.over:
-            widest = min(size, WIDEST_WINDOW_BYTES)
-            self._sender.http2.set_local_window_size(widest, stream_id=self.id)
+    def _append(self, data: bytes) -> None:
+        """Keep a short piece with the one before it."""
+        last = self._pieces[-1]
+        if isinstance(last, bytearray) and len(last) < TOGETHER_BYTES:
+            last += data
+        elif len(last) < SHORT_BYTES:
+            self._pieces[-1] = bytearray(last) + data
+        else:
+            self._pieces.append(data)
 
     def _take(self, size: int) -> bytes:
-        together = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
+        """The next bytes of what has come, so many."""
+        if not size:
+            return b""
         self._size -= size
-        if not self._size:
-            return together
-        self._pieces.append(together[size:])
-        return together[:size]
+        first, begin = self._pieces[0], self._offset
+        if begin + size < len(first):
+            self._offset = begin + size
+            return bytes(first[begin : begin + size])
+        parts = [first[begin:] if begin else first]
+        size -= len(parts[0])
+        self._pieces.popleft()
+        self._offset = 0
+        while size:
+            piece = self._pieces.popleft()
+            if len(piece) > size:
+                self._pieces.appendleft(piece)
+                piece, self._offset = piece[:size], size
+            parts.append(piece)
+            size -= len(piece)
+        return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
     async def _inflated(self, message: bytes, room: Room) -> bytes:
         encoding = self._fields.get(b"grpc-encoding", b"identity")
@@ -241,20 +263,25 @@ class Stream:
                 "and identity are",
             )
         inflater, pieces, size = zlib.decompressobj(_GZIP_OR_ZLIB), list[bytes](), 0
-        while not inflater.eof:
+        deflated = memoryview(message)
+        while deflated or inflater.unconsumed_tail:
+            given = inflater.unconsumed_tail or deflated[:DEFLATED_AT_ONCE]
+            if not inflater.unconsumed_tail:
+                deflated = deflated[DEFLATED_AT_ONCE:]
             try:
-                piece = inflater.decompress(message, INFLATED_AT_ONCE)
+                pieces.append(inflater.decompress(given, INFLATED_AT_ONCE))
             except zlib.error as error:
                 raise StatusError(Code.INTERNAL, f"The message does not inflate: {error}") from error
-            if not piece and not inflater.eof:
-                raise _broken_off()
-            message = inflater.unconsumed_tail
-            pieces.append(piece)
-            size += len(piece)
+            size += len(pieces[-1])
             if size > self._most:
                 raise _too_long(size, self._most)
-            room.hold(size)
+            room.hold(len(message) + size)
+            if inflater.eof:
+                break
             await asyncio.sleep(0)
+        if not inflater.eof or inflater.unused_data or deflated:
+            raise _broken_off()
+        room.hold(size)
         return b"".join(pieces)
 
 
@@ -269,7 +296,7 @@ def path(service: str, method: str) -> bytes:
 
 
 def _broken_off() -> StatusError:
-    return StatusError(Code.INTERNAL, "The message breaks off before its end")
+    return StatusError(Code.INTERNAL, "The message breaks off before its end, or goes on behind it")
 
 
 def _too_long(size: int, most: int) -> StatusError:

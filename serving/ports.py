@@ -11,6 +11,8 @@ from pathlib import Path
 from serving.options import ServerOptions
 
 FREE = -1
+# Connections that the kernel keeps until they are accepted.
+BACKLOG = 1024
 FLAGS = ("port", "rest_api_port")
 
 
@@ -20,24 +22,46 @@ class StartError(Exception):
     exit_code = 2
 
 
-def bound_grpc_sockets(options: ServerOptions) -> list[socket.socket]:
-    """Sockets with the gRPC port and the UNIX socket's path, on which nobody listens yet. StartError."""
-    bound = [_bound(options, "port", shared=options.workers > 1)] if options.port else []
-    if options.grpc_socket_path:
-        try:
-            bound.append(_bound_path(Path(options.grpc_socket_path)))
-        except BaseException:
-            for each in bound:
-                each.close()
-            raise
+def bound_socket(options: ServerOptions, flag: str, closing: contextlib.ExitStack) -> socket.socket | None:
+    """A socket with a flag's port, on which nobody listens yet; None where that is off. StartError.
+
+    It is closed with `closing`.
+    """
+    if not getattr(options, flag):
+        return None
+    return closing.enter_context(_bound(options, flag, shared=options.workers > 1))
+
+
+def listen(bound: socket.socket, flag: str) -> socket.socket:
+    """Begin to listen on a bound socket. StartError: another one was faster."""
+    host, port = bound.getsockname()[:2]
+    try:
+        bound.listen(BACKLOG)
+    except OSError as error:
+        raise _cannot(f"--{flag}={port}", host, _reason(error)) from error
     return bound
 
 
-def bound_rest_socket(options: ServerOptions) -> socket.socket | None:
-    """A socket with the REST port, on which nobody listens yet; None where REST is off. StartError."""
-    if not options.rest_api_port:
-        return None
-    return _bound(options, "rest_api_port", shared=options.workers > 1)
+@contextlib.contextmanager
+def listening_path(path: Path) -> Iterator[socket.socket]:
+    """A UNIX socket that listens at a path inside the block, and then removes it if it is its own still.
+
+    StartError: another server listens there, or no socket can be made.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        try:
+            _remove_abandoned(path)
+            listening.bind(str(path))
+            listening.listen(BACKLOG)
+            own = path.stat()
+        except OSError as error:
+            raise _cannot(f"--grpc_socket_path={path}", f"unix:{path}", _reason(error)) from error
+        try:
+            yield listening
+        finally:
+            with contextlib.suppress(OSError):
+                if path.stat().st_ino == own.st_ino:
+                    path.unlink()
 
 
 def check(options: ServerOptions) -> None:
@@ -80,20 +104,7 @@ def _bound(options: ServerOptions, flag: str, *, shared: bool = False) -> socket
         listening.bind((host, number))
     except (OSError, OverflowError) as error:
         listening.close()
-        raise _cannot(
-            f"--{flag}={given}", options.bind_address, str(getattr(error, "strerror", error))
-        ) from error
-    return listening
-
-
-def _bound_path(path: Path) -> socket.socket:
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        _remove_abandoned(path)
-        listening.bind(str(path))
-    except OSError as error:
-        listening.close()
-        raise _cannot(f"--grpc_socket_path={path}", f"unix:{path}", str(error.strerror or error)) from error
+        raise _cannot(f"--{flag}={given}", options.bind_address, _reason(error)) from error
     return listening
 
 
@@ -102,12 +113,20 @@ def _remove_abandoned(path: Path) -> None:
     if not path.is_socket():
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        # Who does not accept at once is there all the same.
+        trial.setblocking(False)
         try:
             trial.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
             return
+        except BlockingIOError:
+            pass
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _cannot(flag: str, address: str, reason: str) -> StartError:

@@ -32,7 +32,7 @@ from serving.batching_parameters import BatchingParameters
 from serving.config_files import ModelConfig, Monitoring
 from serving.connections import ConnectionLimits, Connections
 from serving.exposition import Registry
-from serving.grpc_connection import GrpcConnection
+from serving.grpc_connection import ANY_OTHER, TOO_MANY_CONNECTIONS, GrpcConnection, unknown_method
 from serving.grpc_front import MODEL_SERVICE, PREDICTION_SERVICE, GrpcFront
 from serving.grpc_stream import Methods
 from serving.health import Health
@@ -92,6 +92,7 @@ class ModelServer:
             max_requests=options.max_requests_in_flight,
             max_bytes=options.max_request_bytes_in_flight or memory.for_bodies(options.workers),
         )
+        self._grpc_limits = grpc_limits.of(options)
         self._tls = tls.read(Path(options.ssl_config_file)) if options.ssl_config_file else None
         self._tokens = (
             Tokens(Path(options.auth_tokens_file), self._admission.turned_away)
@@ -128,13 +129,11 @@ class ModelServer:
         if self._options.workers == 1:
             announce.left_out(self._options)
         with contextlib.ExitStack() as unused:
-            grpc_sockets = [unused.enter_context(each) for each in ports.bound_grpc_sockets(self._options)]
-            rest_socket = ports.bound_rest_socket(self._options)
-            if rest_socket is not None:
-                unused.enter_context(rest_socket)
+            grpc_socket = ports.bound_socket(self._options, "port", unused)
+            rest_socket = ports.bound_socket(self._options, "rest_api_port", unused)
             try:
                 await self._load()
-                self._start_grpc(grpc_sockets)
+                self._start_grpc(grpc_socket)
                 if rest_socket is not None:
                     self._start_rest(rest_socket)
             except BaseException:
@@ -191,22 +190,28 @@ class ModelServer:
         except TimeoutError:
             _log.warning("the request log and the traces may be incomplete: they could not be ended in time")
 
-    def _start_grpc(self, listening: Sequence[socket.socket]) -> None:
+    def _start_grpc(self, bound: socket.socket | None) -> None:
         options = self._options
-        limits = grpc_limits.of(options)
+        limits = self._grpc_limits
         of_connections = ConnectionLimits(
             most=limits.connections,
             handshake=limits.greeting,
+            refusal=TOO_MANY_CONNECTIONS,
             tls=tls.context(self._tls, tls.GRPC) if self._tls else None,
         )
         methods = self._methods()
+        listening = []
+        if bound is not None:
+            listening.append(ports.listen(bound, "port"))
+            self.grpc_port = bound.getsockname()[1]
+        if options.grpc_socket_path:
+            path = Path(options.grpc_socket_path)
+            listening.append(self._started.enter_context(ports.listening_path(path)))
         for each in listening:
             connections = Connections(
                 lambda: GrpcConnection(methods, limits), each, self._admission, of_connections
             )
             self._started.push_async_callback(connections.close, LAST_ANSWERS_SECONDS)
-        if options.port:
-            self.grpc_port = listening[0].getsockname()[1]
 
     def _methods(self) -> Methods:
         """The methods of all services."""
@@ -222,12 +227,13 @@ class ModelServer:
         reflecting = reflection.aio.ReflectionServicer(SERVICES)
         methods = {
             **front.methods(),
-            **grpc_services.methods(HEALTH, self._health.servicer),
+            **grpc_services.methods(HEALTH, self._health.servicer, options.grpc_read_timeout_seconds),
             **grpc_services.methods(REFLECTION, reflecting),
+            ANY_OTHER: unknown_method,
         }
         return guarded(methods, self._tokens) if self._tokens else methods
 
-    def _start_rest(self, listening: socket.socket) -> None:
+    def _start_rest(self, bound: socket.socket) -> None:
         options = self._options
         front = RestFront(
             self._inference,
@@ -237,7 +243,7 @@ class ModelServer:
             watchers=self._observation.watchers,
             read_page=self._metrics_page,
         )
-        idle = options.rest_api_idle_timeout_seconds
+        idle, listening = options.rest_api_idle_timeout_seconds, ports.listen(bound, "rest_api_port")
         limits = ConnectionLimits(
             most=options.rest_api_max_connections,
             handshake=idle,
@@ -246,7 +252,7 @@ class ModelServer:
         )
         connections = Connections(lambda: Connection(front.handle, idle), listening, self._admission, limits)
         self._started.push_async_callback(connections.close, LAST_ANSWERS_SECONDS)
-        self.rest_port = listening.getsockname()[1]
+        self.rest_port = bound.getsockname()[1]
 
 
 class Events:

@@ -61,7 +61,17 @@ async def _reflect(endpoint: Endpoint, authorization: str | None) -> object:
     return await asyncio.to_thread(ask)
 
 
-@pytest.mark.parametrize("ask", [_predict, _reflect])
+async def _unknown(endpoint: Endpoint, authorization: str | None) -> object:
+    call = endpoint.channel.unary_unary("/no.such.Service/Method")
+    try:
+        return await call(b"", metadata=_metadata(authorization), timeout=20)
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.UNIMPLEMENTED:
+            raise
+        return "let in"
+
+
+@pytest.mark.parametrize("ask", [_predict, _reflect, _unknown])
 @pytest.mark.parametrize(
     "wrong", [None, TOKEN, "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x"]
 )

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
+import gc
 import gzip
 import logging
 import socket
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
 
 import ngh2
 import pytest
@@ -17,106 +17,22 @@ from hypothesis import strategies as st
 from serving import errors
 from serving.admission import Admission
 from serving.connections import ConnectionLimits, Connections
-from serving.grpc_connection import CONNECTION_WINDOW_BYTES, PIECE_BYTES, RESETS, GrpcConnection
+from serving.grpc_connection import (
+    CONNECTION_WINDOW_BYTES,
+    PIECE_BYTES,
+    RESETS,
+    STREAM_WINDOW_BYTES,
+    TOO_MANY_CONNECTIONS,
+    GrpcConnection,
+)
 from serving.grpc_limits import GrpcLimits
-from serving.grpc_stream import WINDOW_BYTES, Methods, Stream
+from serving.grpc_stream import UNREAD_BYTES, Methods, Stream
+from tests.serving.http2 import Client, connected, framed
 from wire.errors import Code, StatusError
 
 # Longer than a test takes; what is waited for so long has not come.
 PATIENCE = 30.0
 MEBIBYTE = 2**20
-
-
-@dataclass
-class Answer:
-    """What has come of a call so far; `error` is the HTTP/2 code with which its stream was closed."""
-
-    headers: Mapping[bytes, bytes] = field(default_factory=dict)
-    data: bytes = b""
-    trailers: Mapping[bytes, bytes] = field(default_factory=dict)
-    reset: int | None = None
-    error: int | None = None
-
-    @property
-    def status(self) -> tuple[Code, str]:
-        """gRPC's code and text."""
-        told = self.trailers or self.headers
-        return Code(int(told[b"grpc-status"])), told.get(b"grpc-message", b"").decode()
-
-
-@dataclass
-class Client:
-    """A client that sends what a test wants, and collects what comes."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    http2: ngh2.Connection
-    answers: dict[int, Answer] = field(default_factory=dict)
-    seen: list[ngh2.Event] = field(default_factory=list)
-
-    def begin(self, path: str = "/echo", data: bytes | None = None, *, end: bool = True, **extra: str) -> int:
-        """Begin a call with this data; None is no DATA frame at all."""
-        fields = {
-            ":method": "POST",
-            ":scheme": "http",
-            ":authority": "h",
-            ":path": path,
-            "content-type": "application/grpc",
-            "te": "trailers",
-            **{name.replace("_", "-"): value for name, value in extra.items()},
-        }
-        headers = [(name.encode(), value.encode()) for name, value in fields.items()]
-        stream = self.http2.send_request(headers, end_stream=end and data is None)
-        self.answers[stream] = Answer()
-        if data is not None:
-            self.http2.send_data(stream, data, end_stream=end)
-        self.flush()
-        return stream
-
-    def flush(self) -> None:
-        """Send what is to be sent."""
-        self.writer.write(self.http2.data_to_send())
-        self._collect()
-
-    async def read(self) -> bool:
-        """Read once; False when the server has hung up."""
-        data = await self.reader.read(65536)
-        if data:
-            self.http2.receive_data(data)
-            self._collect()
-            self.flush()
-        return bool(data)
-
-    async def until(self, told: Callable[[], bool]) -> None:
-        """Read until something is so; ConnectionError when the server has hung up before."""
-        while not told():
-            if not await self.read():
-                raise ConnectionError("the server has hung up")
-
-    async def answer(self, stream: int) -> Answer:
-        """The whole answer to a call."""
-        answer = self.answers[stream]
-        await self.until(lambda: answer.error is not None)
-        return answer
-
-    async def ask(self, path: str = "/echo", message: bytes = b"x", **extra: str) -> Answer:
-        """Make a call of one message."""
-        return await self.answer(self.begin(path, framed(message), **extra))
-
-    def _collect(self) -> None:
-        for event in self.http2.events():
-            self.seen.append(event)
-            match event:
-                case ngh2.ResponseReceived():
-                    self.answers[event.stream_id].headers = dict(event.headers)
-                case ngh2.DataReceived():
-                    self.answers[event.stream_id].data += event.data
-                case ngh2.TrailersReceived():
-                    self.answers[event.stream_id].trailers = dict(event.headers)
-                case ngh2.StreamReset():
-                    self.answers[event.stream_id].reset = event.error_code
-                case ngh2.StreamClosed():
-                    self.answers[event.stream_id].error = event.error_code
 
 
 class Room:
@@ -140,6 +56,7 @@ class Port:
 
     def __init__(self) -> None:
         self.number = 0
+        self.made = 0
         self.room = Room(64 * MEBIBYTE)
         self.gate = asyncio.Event()
         self.waiting = asyncio.Semaphore(0)
@@ -155,6 +72,9 @@ class Port:
             b"/large": self._large,
             b"/fail": self._fail,
             b"/refuse": self._refuse,
+            b"/first": self._first,
+            b"/nothing": self._nothing,
+            b"/many": self._many,
         }
 
     @property
@@ -193,31 +113,31 @@ class Port:
     async def _fail(self, _: Stream) -> None:
         raise RuntimeError("a fault")
 
+    async def _first(self, stream: Stream) -> None:
+        """Reads a message, and no other."""
+        await stream.read(self.room)
+        await self._wait(stream)
+
+    async def _many(self, stream: Stream) -> None:
+        """Answers with many messages, each once the client has taken most of the others."""
+        for _ in range(100):
+            self.made += 1
+            stream.send(bytes(10_000))
+            await stream.sent(20_000)
+        stream.finish()
+
+    async def _nothing(self, stream: Stream) -> None:
+        stream.finish()
+
     async def _refuse(self, stream: Stream) -> None:
         """Does not look at any message."""
         stream.refuse(StatusError(Code.UNAVAILABLE, "50% of ümlauts\n"), (("retry-after", "1"),))
 
-    @contextlib.asynccontextmanager
-    async def client(
-        self, window: int = 16 * MEBIBYTE, settings: Mapping[int, int] | None = None
-    ) -> AsyncIterator[Client]:
+    def client(
+        self, window: int = 16 * MEBIBYTE, patience: float = PATIENCE
+    ) -> contextlib.AbstractAsyncContextManager[Client]:
         """A client that takes so many bytes before it gives the server new ones to send."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.number, limit=2**26)
-        http2 = ngh2.Connection(ngh2.Role.CLIENT)
-        http2.initiate_connection({ngh2.Setting.INITIAL_WINDOW_SIZE: window, **(settings or {})})
-        http2.set_local_window_size(max(65535, window))
-        client = Client(reader, writer, http2)
-        client.flush()
-        try:
-            async with asyncio.timeout(PATIENCE):
-                yield client
-        finally:
-            writer.close()
-
-
-def framed(message: bytes, *, compressed: bool = False) -> bytes:
-    """A message behind its head."""
-    return bytes((compressed,)) + len(message).to_bytes(4, "big") + message
+        return connected(self.number, window, patience)
 
 
 @contextlib.asynccontextmanager
@@ -225,10 +145,14 @@ async def listening(limits: GrpcLimits | None = None, most: int = 0) -> AsyncIte
     port, given = Port(), limits or GrpcLimits()
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
+        bound.listen()
         port.number = bound.getsockname()[1]
         methods = port.methods
         port.connections = Connections(
-            lambda: GrpcConnection(methods, given), bound, Admission(), ConnectionLimits(most=most)
+            lambda: GrpcConnection(methods, given),
+            bound,
+            Admission(),
+            ConnectionLimits(most=most, refusal=TOO_MANY_CONNECTIONS),
         )
         try:
             yield port
@@ -250,7 +174,8 @@ async def _until_hung_up(client: Client) -> None:
 async def test_a_call_is_answered_with_the_message_and_status_0() -> None:
     async with listening() as port, port.client() as client:
         answer = await client.ask(message=b"hello")
-        assert answer.headers == {b":status": b"200", b"content-type": b"application/grpc"}
+        assert answer.headers[b":status"] == b"200"
+        assert answer.headers[b"content-type"] == b"application/grpc"
         assert answer.data == framed(b"hello")
         assert answer.trailers == {b"grpc-status": b"0"}
         assert answer.error == ngh2.ErrorCode.NO_ERROR
@@ -346,7 +271,7 @@ async def test_message_that_breaks_off_is_internal(cut: int) -> None:
         assert "breaks off" in answer.status[1]
 
 
-@pytest.mark.parametrize("size", [WINDOW_BYTES - 5, WINDOW_BYTES, CONNECTION_WINDOW_BYTES, 20 * MEBIBYTE])
+@pytest.mark.parametrize("size", [PIECE_BYTES - 5, PIECE_BYTES, STREAM_WINDOW_BYTES, 20 * MEBIBYTE])
 async def test_message_larger_than_the_windows_passes_both_ways(size: int) -> None:
     message = bytes(size)
     async with listening() as port, port.client() as client:
@@ -438,29 +363,31 @@ async def test_announced_message_takes_room_as_it_comes() -> None:
 # Flow control
 
 
-async def test_messages_that_nobody_reads_stop_at_the_window() -> None:
-    """A client can send so much and no more, and other calls go on."""
+async def test_stream_on_which_far_more_comes_than_is_read_ends() -> None:
     async with listening() as port, port.client() as client:
-        stream = client.begin("/wait", bytes(2 * WINDOW_BYTES), end=False)
-        await client.until(lambda: client.http2.stream_remote_window_size(stream) == 0)
+        stream = client.begin("/first", framed(b"x") + bytes(UNREAD_BYTES - 1000), end=False)
         assert (await client.ask()).data == framed(b"x")
-        assert client.http2.stream_remote_window_size(stream) == 0
-        assert client.http2.queued_body_size(stream) > 0
+        assert client.answers[stream].error is None
+        client.http2.send_data(stream, bytes(2000))
+        client.flush()
+        assert (await client.answer(stream)).reset == ngh2.ErrorCode.ENHANCE_YOUR_CALM
+        await port.cancelled.acquire()
+        assert (await client.ask()).data == framed(b"x")
 
 
 async def test_refused_calls_give_back_what_the_client_may_send() -> None:
     """What comes for calls that were answered already is not counted against the connection for ever."""
     async with listening() as port, port.client() as client:
-        for _ in range(4 * CONNECTION_WINDOW_BYTES // WINDOW_BYTES):
-            stream = client.begin("/refuse", bytes(WINDOW_BYTES), end=False)
+        for _ in range(CONNECTION_WINDOW_BYTES // MEBIBYTE + 2):
+            stream = client.begin("/refuse", bytes(MEBIBYTE), end=False)
             assert (await client.answer(stream)).status[0] == Code.UNAVAILABLE
         assert (await client.ask(message=bytes(MEBIBYTE))).status[0] == Code.OK
 
 
 async def test_calls_given_up_give_back_what_the_client_may_send() -> None:
     async with listening() as port, port.client() as client:
-        for _ in range(4 * CONNECTION_WINDOW_BYTES // WINDOW_BYTES):
-            stream = client.begin("/wait", bytes(WINDOW_BYTES // 2), end=False)
+        for _ in range(CONNECTION_WINDOW_BYTES // MEBIBYTE + 2):
+            stream = client.begin("/wait", bytes(MEBIBYTE), end=False)
             await port.waiting.acquire()
             client.http2.reset_stream(stream)
             client.flush()
@@ -481,6 +408,16 @@ async def test_client_that_does_not_read_has_little_written_to_it() -> None:
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
         for stream in streams:
             assert len((await client.answer(stream)).data) == MEBIBYTE + 5
+
+
+async def test_answers_are_made_as_fast_as_the_client_takes_them() -> None:
+    async with listening() as port, port.client(window=30_000) as client:
+        stream = client.begin("/many", framed(b"x"))
+        async with port.client() as other:
+            for _ in range(10):
+                await other.ask()
+        assert port.made <= 6
+        assert len((await client.answer(stream)).data) == 100 * 10_005
 
 
 # Calls that end otherwise
@@ -536,11 +473,79 @@ async def test_connection_that_gives_up_calls_without_end_is_ended() -> None:
         assert (await client.ask()).status[0] == Code.OK
 
 
-async def test_headers_too_large_end_their_call_alone() -> None:
+@pytest.mark.parametrize("size", [8192, 60_000])
+async def test_headers_too_large_end_their_call_alone(size: int) -> None:
     async with listening(GrpcLimits(headers=8192)) as port, port.client() as client:
-        answer = await client.ask(large="y" * 8192)
+        other = client.begin("/wait", framed(b"other"))
+        # In HTTP/2 a frame has 16 KiB: what is larger goes on in others.
+        answer = await client.ask(**{f"large-{n}": "y" * (size // 8) for n in range(8)})
         assert answer.status == (Code.RESOURCE_EXHAUSTED, "The call's metadata has more than 8192 bytes")
         assert (await client.ask(large="y" * 7000)).status[0] == Code.OK
+        port.gate.set()
+        assert (await client.answer(other)).data == framed(b"other")
+
+
+async def test_many_headers_are_taken() -> None:
+    async with listening() as port, port.client() as client:
+        assert (await client.ask(**{f"h{n}": "v" for n in range(400)})).status[0] == Code.OK
+
+
+async def test_call_given_up_at_once_ends_alone() -> None:
+    """It has ended before its answer, whichever that is."""
+    async with listening() as port, port.client() as client:
+        other = client.begin("/wait", framed(b"other"))
+        for extra in ({":method": "GET"}, {"large": "y" * 20_000}, {}):
+            sent = []
+            for path in ("/echo", "/nope"):
+                stream = client.begin(path, flush=False, **extra)
+                sent.append(client.http2.data_to_send())
+                client.http2.reset_stream(stream)
+                sent.append(client.http2.data_to_send())
+            client.writer.write(b"".join(sent))
+            assert (await client.ask()).status[0] == Code.OK
+        port.gate.set()
+        assert (await client.answer(other)).data == framed(b"other")
+
+
+async def test_error_of_the_connection_ends_its_calls_and_closes_it(caplog: pytest.LogCaptureFixture) -> None:
+    async with listening() as port, port.client() as client:
+        client.begin("/wait", framed(b"x"))
+        client.begin("/echo", framed(b"xyz")[:-1], end=False)
+        await port.waiting.acquire()
+        window_update_of_nothing = bytes((0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+        client.writer.write(window_update_of_nothing)
+        await _until_hung_up(client)
+        await port.cancelled.acquire()
+    assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_answer_without_messages_is_status_0() -> None:
+    async with listening() as port, port.client() as client:
+        answer = await client.ask("/nothing")
+        assert (answer.status[0], answer.data) == (Code.OK, b"")
+
+
+async def test_nothing_is_kept_of_calls_and_connections_that_ended() -> None:
+    """Without the garbage collector, which may take its time."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with listening() as port:
+            async with port.client(window=1000) as client:
+                for path in ("/echo", "/each", "/nope", "/refuse", "/nothing"):
+                    await client.ask(path)
+                client.begin("/wait", framed(b"x"))
+                client.begin("/large", framed(b"1000000"))
+                client.begin("/echo", framed(b"xyz")[:-1], end=False)
+                await client.ask()
+                assert sum(isinstance(each, Stream) for each in gc.get_objects()) == 3
+            await port.cancelled.acquire()
+            async with port.client() as other:
+                await other.ask()
+            await asyncio.sleep(0)
+            assert [each for each in gc.get_objects() if isinstance(each, Stream)] == []
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
@@ -624,6 +629,45 @@ async def test_old_connection_is_cut_off_after_its_grace() -> None:
             await port.cancelled.acquire()
 
 
+async def test_last_answer_of_an_old_connection_comes_whole() -> None:
+    async with listening(GrpcLimits(age=0.05)) as port, port.client(window=2**30) as client:
+        stream = client.begin("/wait", framed(bytes(16 * MEBIBYTE)))
+        await client.until(lambda: any(isinstance(event, ngh2.GoAwayReceived) for event in client.seen))
+        port.gate.set()
+        assert len((await client.answer(stream)).data) == 16 * MEBIBYTE + 5
+
+
+@pytest.mark.parametrize(
+    ("unsent", "ends"), [((9, 9, 9, 9), True), ((9, 8, 7, 6), False), ((0, 0, 0, 0), True)]
+)
+async def test_client_that_only_receives_is_alive(unsent: tuple[int, ...], ends: bool) -> None:
+    class Transport(asyncio.Transport):
+        ended = False
+        left = 0
+
+        def write(self, data: object) -> None:
+            pass
+
+        def get_write_buffer_size(self) -> int:
+            return self.left
+
+        def is_closing(self) -> bool:
+            return self.ended
+
+        def abort(self) -> None:
+            self.ended = True
+
+    connection, transport = GrpcConnection({}, GrpcLimits()), Transport()
+    connection.connection_made(transport)
+    client = ngh2.Connection(ngh2.Role.CLIENT)
+    client.initiate_connection()
+    connection.data_received(client.data_to_send())
+    for transport.left in unsent:
+        connection._look()
+    assert transport.ended == ends
+    connection.connection_lost(None)
+
+
 # How a port is closed
 
 
@@ -651,10 +695,12 @@ async def test_closing_cuts_off_what_does_not_end_in_time() -> None:
             await port.cancelled.acquire()
 
 
-async def test_connection_too_many_is_hung_up_on() -> None:
+async def test_connection_too_many_is_told_so_and_hung_up_on() -> None:
     async with listening(most=1) as port, port.client() as client:
         assert (await client.ask()).status[0] == Code.OK
         async with port.client() as other:
-            with contextlib.suppress(ConnectionResetError):
-                assert not await other.reader.read()
+            await other.until(lambda: any(isinstance(event, ngh2.GoAwayReceived) for event in other.seen))
+            (told,) = [event for event in other.seen if isinstance(event, ngh2.GoAwayReceived)]
+            assert told.error_code == ngh2.ErrorCode.ENHANCE_YOUR_CALM
+            assert b"too many connections" in told.debug_data
         assert (await client.ask()).status[0] == Code.OK

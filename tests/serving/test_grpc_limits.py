@@ -27,6 +27,10 @@ STORE = "--model_store_root=models"
             GrpcLimits(age=1.5, ping=20.0),
         ),
         (
+            ["--grpc_max_message_bytes=3", "--grpc_channel_arguments=grpc.max_receive_message_length=-1"],
+            GrpcLimits(message=2**31 - 1),
+        ),
+        (
             ["--grpc_max_concurrent_streams=2", "--grpc_channel_arguments=grpc.max_concurrent_streams=9,"],
             GrpcLimits(streams=9),
         ),
@@ -34,6 +38,18 @@ STORE = "--model_store_root=models"
 )
 def test_limits_are_those_of_the_flags_and_arguments(flags: list[str], expected: GrpcLimits) -> None:
     assert grpc_limits.of(options.parse([STORE, *flags])) == expected
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--grpc_max_concurrent_streams=5000000000",
+        "--grpc_channel_arguments=grpc.max_metadata_size=5000000000",
+    ],
+)
+def test_number_that_http2_has_not_is_refused(flag: str) -> None:
+    with pytest.raises(options.OptionsError, match="2147483647"):
+        grpc_limits.of(options.parse([STORE, flag]))
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,7 @@ async def _listening(
     )
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+        listening.listen()
         port.number = listening.getsockname()[1]
         port.connections = Connections(lambda: Connection(port.handle, idle), listening, Admission(), limits)
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import ngh2
 import numpy as np
 import pytest
 
@@ -19,6 +20,7 @@ from serving.admission import Admission
 from serving.grpc_codec import reader
 from serving.inference import Call, ModelSpec
 from tests.serving import saved_models
+from tests.serving.http2 import connected, framed
 from tests.serving.servers import PREDICTION, Endpoint, Question, serving
 from wire import messages
 from wire.errors import Code, StatusError
@@ -50,6 +52,11 @@ async def _serving(store: Path, *arguments: str) -> AsyncIterator[Endpoint]:
 def _waiting(number: float = 1) -> Question:
     """A request that ends when the gate is opened, with this number."""
     return Question("gate", {"rows": np.array([[number]], np.float32)}, signature="wait")
+
+
+def _large_answer() -> Question:
+    """A request whose answer is of a megabyte."""
+    return Question("peculiar", {"x": np.ones(2**18, np.float32)}, signature="positive")
 
 
 def _large(megabytes: float) -> Question:
@@ -298,6 +305,31 @@ async def test_grpc_call_without_a_message_is_refused(store: Path) -> None:
         call = endpoint.channel.stream_unary(PREDICT)(iter(()), timeout=20)
         with pytest.raises(grpc.aio.AioRpcError, match="no message"):
             await call
+
+
+async def test_large_answer_keeps_its_request_under_way_until_it_is_taken(store: Path) -> None:
+    request = _large_answer().request().SerializeToString()
+    async with _serving(store) as endpoint, connected(endpoint.server.grpc_port, 1000, 20) as client:
+        stream = client.begin(PREDICT, framed(request))
+        await client.until(lambda: len(client.answers[stream].data) > 0)
+        assert await endpoint.sample(IN_FLIGHT % "grpc") == 1
+        answer = await client.answer(stream)
+        assert answer.status[0] == Code.OK
+        await endpoint.until_sample(IN_FLIGHT % "grpc", 0)
+        assert endpoint.server._admission.bytes_in_flight == 0
+
+
+async def test_client_that_does_not_take_its_grpc_answer_is_given_up(store: Path) -> None:
+    request = _large_answer().request().SerializeToString()
+    async with (
+        _serving(store, "--grpc_read_timeout_seconds=0.2") as endpoint,
+        connected(endpoint.server.grpc_port, 0, 20) as client,
+    ):
+        answer = await client.answer(client.begin(PREDICT, framed(request)))
+        assert answer.reset == ngh2.ErrorCode.ENHANCE_YOUR_CALM
+        await endpoint.until_sample(IN_FLIGHT % "grpc", 0)
+        assert endpoint.server._admission.bytes_in_flight == 0
+        assert await endpoint.predict("grpc", SHORT) == {"y": [2.0]}
 
 
 # How many connections

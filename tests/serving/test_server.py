@@ -60,6 +60,9 @@ def key_and_certificate(tmp_path: Path) -> tuple[str, str]:
     return key.read_text(), certificate.read_text()
 
 
+STORE = "--model_store_root=models"
+
+
 @pytest.fixture
 def taken_port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -77,6 +80,19 @@ async def test_port_that_is_taken_is_told_with_its_flag(model: Path, taken_port:
     server = ModelServer(given)
     with pytest.raises(ports.StartError, match=f"--{flag}={taken_port}: Address already in use"):
         await server.start()
+
+
+def test_port_of_which_two_are_sure_goes_to_the_first_that_listens() -> None:
+    """While they load their models, nobody listens yet."""
+    with contextlib.ExitStack() as closing:
+        first = ports.bound_socket(options.parse([STORE, "--port=-1"]), "port", closing)
+        assert first is not None
+        number = first.getsockname()[1]
+        second = ports.bound_socket(options.parse([STORE, f"--port={number}"]), "port", closing)
+        assert second is not None
+        ports.listen(first, "port")
+        with pytest.raises(ports.StartError, match=f"--port={number}: Address already in use"):
+            ports.listen(second, "port")
 
 
 async def test_port_0_turns_rest_off(model: Path) -> None:
