@@ -9,7 +9,8 @@ from pathlib import Path
 
 from grpc_health.v1 import health_pb2
 
-from serving.grpc_stream import Handle, Methods, Stream
+from serving.grpc_methods import Handle, Methods
+from serving.grpc_stream import Stream
 from wire.errors import Code, StatusError
 
 _log = logging.getLogger(__name__)

@@ -8,9 +8,11 @@ from typing import cast
 
 import ngh2
 
-from serving import grpc_headers
+from serving import grpc_methods
 from serving.grpc_limits import GrpcLimits
-from serving.grpc_stream import Handle, Methods, Stream
+from serving.grpc_methods import Handle, Methods
+from serving.grpc_stream import Stream
+from serving.keepalive import Keepalive
 from wire.errors import Code, StatusError
 
 _log = logging.getLogger(__name__)
@@ -32,8 +34,6 @@ RESETS = (10_000, 1_000)
 # How long a client may go on sending to a connection that is at its end: to close it at once could take the
 # last answer from it.
 LINGERING_SECONDS = 2.0
-# The path under which `Methods` have what answers calls of methods that there are not.
-ANY_OTHER = b""
 
 _WORDS = b"too many connections; try again later"
 # What a connection too many is told: an empty SETTINGS frame, and GOAWAY.
@@ -53,9 +53,7 @@ class GrpcConnection(asyncio.Protocol):
     """
 
     def __init__(self, methods: Methods, limits: GrpcLimits) -> None:
-        """`methods` may have a handler of its own for calls of ANY_OTHER."""
         self._methods = methods
-        self._any_other = methods.get(ANY_OTHER, unknown_method)
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._streams: dict[int, Stream] = {}
@@ -64,10 +62,8 @@ class GrpcConnection(asyncio.Protocol):
         self._waiting: list[Stream] = []
         self._flushing = False
         self.paused = False
-        self._heard = self._greeted = self._pinged = False
         self._leaving = self._deaf = False
         self._unread = 0
-        self._watch: asyncio.TimerHandle | None = None
         self._aging: asyncio.TimerHandle | None = None
         self.peer = ""
         # Done once nothing more can be sent.
@@ -98,7 +94,9 @@ class GrpcConnection(asyncio.Protocol):
             }
         )
         self.http2.set_local_window_size(CONNECTION_WINDOW_BYTES)
-        self._watch = self._loop.call_later(self._limits.greeting, self._look)
+        self._keepalive = Keepalive(
+            self._limits, self._transport.get_write_buffer_size, self._ping, self._give_up
+        )
         if self._limits.age is not None:
             self._aging = self._loop.call_later(self._limits.age, self._grow_old)
         self._flush()
@@ -106,16 +104,18 @@ class GrpcConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody waits for an answer any more."""
         self.gone.set_result(None)
-        for timer in (self._watch, self._aging):
-            if timer is not None:
-                timer.cancel()
+        self._keepalive.stop()
+        # They must not keep each other, and what is not sent.
+        del self._keepalive
+        if self._aging is not None:
+            self._aging.cancel()
         self.paused = False
         self._tell_of_sent()
         self._end_all()
 
     def data_received(self, data: bytes) -> None:
         """Begin the calls that have come, and go on with others."""
-        self._heard = True
+        self._keepalive.heard()
         if self._deaf:
             return
         try:
@@ -132,7 +132,8 @@ class GrpcConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """It has taken enough."""
-        self.paused, self._heard = False, True
+        self.paused = False
+        self._keepalive.heard()
         self._flush()
 
     # What streams ask
@@ -191,6 +192,7 @@ class GrpcConnection(asyncio.Protocol):
     def _linger(self) -> None:
         """Say that nothing more will come, and let the client have it before the connection is closed."""
         self._deaf = True
+        self._keepalive.stop()
         if not self._transport.can_write_eof():
             # TLS says so by itself.
             self._transport.close()
@@ -223,7 +225,7 @@ class GrpcConnection(asyncio.Protocol):
                 case ngh2.TrailersReceived():
                     self._end(event)
                 case ngh2.SettingsReceived():
-                    self._greeted = True
+                    self._keepalive.greeted = True
                 case ngh2.ConnectionClosed():
                     if event.error_code:
                         _log.info("the connection of %s ends: %s", self.peer, _reason(event))
@@ -237,12 +239,7 @@ class GrpcConnection(asyncio.Protocol):
         self._streams[stream.id] = stream
         if request.end_stream:
             stream.end()
-        if grpc_headers.size(request.headers) > self._limits.headers:
-            handle: Handle = self._refuse_headers
-        elif (answer := grpc_headers.no_call(fields)) is not None:
-            handle = _answering(answer)
-        else:
-            handle = self._methods.get(fields.get(b":path", ANY_OTHER), self._any_other)
+        handle = grpc_methods.find(self._methods, fields, self._limits.headers)
         # It begins in the next turn of the loop, when the message has mostly come as well.
         stream.task = self._loop.create_task(self._serve(stream, handle))
 
@@ -279,10 +276,6 @@ class GrpcConnection(asyncio.Protocol):
         except ngh2.NGH2Error:
             _log.exception("a call cannot be answered")
             self.reset(stream)
-
-    async def _refuse_headers(self, stream: Stream) -> None:
-        most = self._limits.headers
-        stream.refuse(StatusError(Code.RESOURCE_EXHAUSTED, f"The call's metadata has more than {most} bytes"))
 
     def _over(self, stream: Stream, error_code: int) -> None:
         if stream.over:
@@ -344,39 +337,19 @@ class GrpcConnection(asyncio.Protocol):
 
     # Time
 
-    def _look(self) -> None:
-        """Look for a sign of life, and ask for one where there is none."""
-        if self._deaf:
-            return
-        unread, self._unread = self._unread, self._transport.get_write_buffer_size()
-        alive = self._heard or (0 < self._unread != unread)
-        if not self._greeted or (self._pinged and not alive):
-            _log.info("%s is silent: its connection ends", self.peer)
-            self.abort()
-            return
-        self._heard, self._pinged = False, not alive
-        if not alive and not self._leaving:
+    def _ping(self) -> None:
+        if not self._leaving:
             self.http2.ping()
             self._flush()
-        seconds = self._limits.ping if alive else self._limits.pong
-        self._watch = self._loop.call_later(seconds, self._look)
+
+    def _give_up(self) -> None:
+        _log.info("%s is silent: its connection ends", self.peer)
+        self.abort()
 
     def _grow_old(self) -> None:
         self.leave()
         if self._limits.age_grace is not None and not self._deaf:
             self._aging = self._loop.call_later(self._limits.age_grace, self.abort)
-
-
-async def unknown_method(stream: Stream) -> None:
-    """Answers a call of a method that there is not."""
-    stream.refuse(grpc_headers.unknown_method())
-
-
-def _answering(headers: Iterable[grpc_headers.Header]) -> Handle:
-    async def serve(stream: Stream) -> None:
-        stream.respond(headers)
-
-    return serve
 
 
 def _reason(closed: ngh2.ConnectionClosed) -> str:

@@ -26,7 +26,8 @@ from serving.admission import Admission, Admitted
 from serving.answered import Answered, Caller, Watcher
 from serving.config_files import model_configs
 from serving.grpc_codec import Array, Tensors
-from serving.grpc_stream import Handle, Methods, Stream, path
+from serving.grpc_methods import Handle, Methods, path
+from serving.grpc_stream import Stream
 from serving.inference import Call, Inference, ModelSpec, Task
 from serving.metrics import Metrics
 from serving.patience import Patience

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-from wire.errors import Code, StatusError
+from wire.errors import StatusError
 
 Header = tuple[bytes, bytes]
 
@@ -75,8 +75,3 @@ def no_call(fields: Mapping[bytes, bytes]) -> list[Header] | None:
     if kind != CONTENT_TYPE and not kind.startswith((CONTENT_TYPE + b"+", CONTENT_TYPE + b";")):
         return [(b":status", b"415"), (b"accept", CONTENT_TYPE)]
     return None
-
-
-def unknown_method() -> StatusError:
-    """What is told a call of a method that there is not."""
-    return StatusError(Code.UNIMPLEMENTED, "Method not found!")

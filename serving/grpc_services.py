@@ -9,8 +9,9 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from serving.grpc_connection import unknown_method
-from serving.grpc_stream import Handle, Methods, Stream, path
+from serving import grpc_methods
+from serving.grpc_methods import Handle, Methods, path
+from serving.grpc_stream import Stream
 from wire.errors import Code, StatusError
 
 # More than any request of these services takes; they are not counted among those that take memory.
@@ -92,7 +93,7 @@ def _handle(method: MethodDescriptor, answer: Any, patience: float) -> Handle:
                 if not method.server_streaming:
                     await context.write(answered)
         except NotImplementedError:
-            await unknown_method(stream)
+            await grpc_methods.unknown(stream)
         else:
             stream.finish()
 

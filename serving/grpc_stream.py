@@ -4,8 +4,8 @@ import asyncio
 import time
 import zlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Protocol, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 import ngh2
 
@@ -283,16 +283,6 @@ class Stream:
             raise _broken_off()
         room.hold(size)
         return b"".join(pieces)
-
-
-Handle: TypeAlias = Callable[[Stream], Awaitable[None]]
-# Handlers by the paths of their methods: /SERVICE/METHOD.
-Methods: TypeAlias = Mapping[bytes, Handle]
-
-
-def path(service: str, method: str) -> bytes:
-    """The path of a method, its service's name in full."""
-    return f"/{service}/{method}".encode()
 
 
 def _broken_off() -> StatusError:

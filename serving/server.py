@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
@@ -29,12 +29,13 @@ from serving.admission import Admission
 from serving.auth import Tokens, guarded
 from serving.batching import Batcher
 from serving.batching_parameters import BatchingParameters
-from serving.config_files import ModelConfig, Monitoring
+from serving.config_files import Monitoring
 from serving.connections import ConnectionLimits, Connections
+from serving.events import Events
 from serving.exposition import Registry
-from serving.grpc_connection import ANY_OTHER, TOO_MANY_CONNECTIONS, GrpcConnection, unknown_method
+from serving.grpc_connection import TOO_MANY_CONNECTIONS, GrpcConnection
 from serving.grpc_front import MODEL_SERVICE, PREDICTION_SERVICE, GrpcFront
-from serving.grpc_stream import Methods
+from serving.grpc_methods import ANY_OTHER, Methods, unknown
 from serving.health import Health
 from serving.http_connection import Connection
 from serving.inference import Inference
@@ -42,12 +43,9 @@ from serving.lifecycle import Lifecycle
 from serving.metrics import Metrics
 from serving.observation import Observation
 from serving.options import ServerOptions
-from serving.request_log import RequestLog
 from serving.rest_body import BodyLimits
 from serving.rest_front import ReadPage, RestFront, RestOptions
 from serving.served import Served
-from serving.states import State
-from wire.errors import StatusError
 
 _log = logging.getLogger(__name__)
 
@@ -229,7 +227,7 @@ class ModelServer:
             **front.methods(),
             **grpc_services.methods(HEALTH, self._health.servicer, options.grpc_read_timeout_seconds),
             **grpc_services.methods(REFLECTION, reflecting),
-            ANY_OTHER: unknown_method,
+            ANY_OTHER: unknown,
         }
         return guarded(methods, self._tokens) if self._tokens else methods
 
@@ -253,47 +251,6 @@ class ModelServer:
         connections = Connections(lambda: Connection(front.handle, idle), listening, self._admission, limits)
         self._started.push_async_callback(connections.close, LAST_ANSWERS_SECONDS)
         self.rest_port = bound.getsockname()[1]
-
-
-class Events:
-    """Tells metrics and health what happens to versions, on whatever thread it does."""
-
-    def __init__(self, metrics: Metrics, requests: RequestLog) -> None:
-        self.health: Health | None = None
-        self._metrics = metrics
-        self.requests = requests
-        self._loop = asyncio.get_running_loop()
-
-    def state_changed(self, name: str, version: int, state: State) -> None:
-        """Count, and look at the health again."""
-        self._metrics.state_changed(name, version, state)
-        if self.health is not None:
-            self.health.changed()
-
-    def load_ended(self, name: str, path: Path, seconds: float, error: StatusError | None) -> None:
-        """Count."""
-        self._metrics.load_ended(name, path, seconds, error)
-
-    def memory_measured(self, name: str, path: Path, grown: int, files: int) -> None:
-        """Show."""
-        self._metrics.memory_measured(name, path, grown, files)
-
-    def configured(self, configs: Sequence[ModelConfig]) -> None:
-        """Log the requests to these models from now on."""
-        self.requests.configure(configs)
-
-    def trusted(self, configs: Sequence[ModelConfig]) -> None:
-        """A reload by request may have logged what the server's own configuration has."""
-        self.requests.trust(configs)
-
-    def ran(self, model: str, api: str, seconds: float) -> None:
-        """Count a run of the warm-up on the loop, where those of requests are counted."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._metrics.ran, model, api, seconds)
-
-    def warmed_up(self, path: Path, records: int, seconds: float, error: StatusError | None) -> None:
-        """Count."""
-        self._metrics.warmed_up(path, records, seconds, error)
 
 
 # Makes what owns the versions.
@@ -337,7 +294,7 @@ def _rest_options(options: ServerOptions, monitoring: Monitoring, tokens: Tokens
 
 def _build() -> dict[str, str]:
     """The versions that the server is made of."""
-    names = {"version": "kedge", "tensorflow": "tensorflow", "grpc": "grpcio"}
+    names = {"version": "kedge", "tensorflow": "tensorflow", "http2": "ngh2"}
     found = {}
     for label, distribution in names.items():
         try:

@@ -16,8 +16,9 @@ from serving.options import ServerOptions, parse
 from wire.errors import StatusError
 
 if TYPE_CHECKING:
+    from serving.events import Events
     from serving.fleet.follower import Follower
-    from serving.server import Events, ModelServer
+    from serving.server import ModelServer
 
 USAGE = 2
 # How long a metrics page may take that is collected from all workers.

@@ -6,6 +6,7 @@ import gc
 import gzip
 import logging
 import socket
+import weakref
 import zlib
 from collections.abc import AsyncIterator, Callable
 
@@ -26,7 +27,8 @@ from serving.grpc_connection import (
     GrpcConnection,
 )
 from serving.grpc_limits import GrpcLimits
-from serving.grpc_stream import UNREAD_BYTES, Methods, Stream
+from serving.grpc_methods import Methods
+from serving.grpc_stream import UNREAD_BYTES, Stream
 from tests.serving.http2 import Client, connected, framed
 from wire.errors import Code, StatusError
 
@@ -534,6 +536,7 @@ async def test_nothing_is_kept_of_calls_and_connections_that_ended() -> None:
             async with port.client(window=1000) as client:
                 for path in ("/echo", "/each", "/nope", "/refuse", "/nothing"):
                     await client.ask(path)
+                first = weakref.ref(port.connection)
                 client.begin("/wait", framed(b"x"))
                 client.begin("/large", framed(b"1000000"))
                 client.begin("/echo", framed(b"xyz")[:-1], end=False)
@@ -544,6 +547,7 @@ async def test_nothing_is_kept_of_calls_and_connections_that_ended() -> None:
                 await other.ask()
             await asyncio.sleep(0)
             assert [each for each in gc.get_objects() if isinstance(each, Stream)] == []
+            assert first() is None
     finally:
         gc.enable()
 
@@ -635,37 +639,6 @@ async def test_last_answer_of_an_old_connection_comes_whole() -> None:
         await client.until(lambda: any(isinstance(event, ngh2.GoAwayReceived) for event in client.seen))
         port.gate.set()
         assert len((await client.answer(stream)).data) == 16 * MEBIBYTE + 5
-
-
-@pytest.mark.parametrize(
-    ("unsent", "ends"), [((9, 9, 9, 9), True), ((9, 8, 7, 6), False), ((0, 0, 0, 0), True)]
-)
-async def test_client_that_only_receives_is_alive(unsent: tuple[int, ...], ends: bool) -> None:
-    class Transport(asyncio.Transport):
-        ended = False
-        left = 0
-
-        def write(self, data: object) -> None:
-            pass
-
-        def get_write_buffer_size(self) -> int:
-            return self.left
-
-        def is_closing(self) -> bool:
-            return self.ended
-
-        def abort(self) -> None:
-            self.ended = True
-
-    connection, transport = GrpcConnection({}, GrpcLimits()), Transport()
-    connection.connection_made(transport)
-    client = ngh2.Connection(ngh2.Role.CLIENT)
-    client.initiate_connection()
-    connection.data_received(client.data_to_send())
-    for transport.left in unsent:
-        connection._look()
-    assert transport.ended == ends
-    connection.connection_lost(None)
 
 
 # How a port is closed

@@ -191,6 +191,7 @@ def test_metrics_page_of_any_worker_counts_the_requests_of_all(workers: Workers)
 
 
 def test_metrics_page_keeps_the_form_of_one_process(workers: Workers) -> None:
+    workers.predict("plus")
     lines = workers.ask(PAGE).body.decode().splitlines()
     names = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert names == sorted(set(names))
