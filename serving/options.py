@@ -125,7 +125,11 @@ class ServerOptions:
     tensorflow_inter_op_parallelism: int = _flag(0, "Operations that run at once; 0: by CPUs.")
     per_process_gpu_memory_fraction: float = _flag(0.0, "Share of the GPU memory.", acts=False)
     saved_model_tags: str = _flag("serve", "Comma-separated tags of the meta graph to load.")
-    grpc_channel_arguments: str = _flag("", "Comma-separated key=value arguments of the gRPC server.")
+    grpc_channel_arguments: str = _flag(
+        "",
+        "Comma-separated key=value arguments of gRPC's: those of connections, calls, messages, metadata, pings "
+        "and age act.",
+    )
     grpc_max_threads: int = _flag(
         0, "Threads of the gRPC server: it runs on one event loop here.", acts=False
     )
