@@ -46,8 +46,15 @@ class Spoken(Protocol):
     def under_way(self) -> bool:
         """Whether a request is being answered."""
 
+    @property
+    def sending(self) -> bool:
+        """Whether all is answered, and the client has not taken all of it."""
+
     def leave(self) -> None:
         """Answer what is under way as the last thing, and wait for nothing more."""
+
+    def close(self) -> None:
+        """Let the client have what was sent, and end."""
 
     def abort(self) -> None:
         """End at once."""
@@ -98,11 +105,13 @@ class Connections:
         listening.setblocking(False)
         self._go_on()
 
-    async def close(self, seconds: float) -> None:
+    async def close(self, seconds: float, longest: float = 0.0) -> None:
         """Accept no more, close those that wait for a request, and the others once they are answered.
 
-        What is left after so many seconds is cut off.
+        What is left after so many seconds is cut off, but where clients still take their last answers: there
+        after `longest`, if that is more.
         """
+        began = self._loop.time()
         if self._listening.fileno() >= 0:
             self._stop_listening()
         connecting = set(self._connecting)
@@ -112,11 +121,21 @@ class Connections:
             await asyncio.wait(connecting)
         for connection in list(self._placed):
             connection.leave()
-        under_way = {each for each in self._placed if each.under_way}
-        if under_way:
-            await asyncio.wait([each.gone for each in under_way], timeout=seconds)
-        for connection in under_way & self._placed:
-            connection.abort()
+        # They say so in the next turn of the loop.
+        await asyncio.sleep(0)
+        await self._gone({each for each in self._placed if each.under_way or each.sending}, seconds)
+        left = longest - (self._loop.time() - began)
+        await self._gone({each for each in self._placed if each.sending}, left)
+        for connection in list(self._placed):
+            if connection.under_way or connection.sending:
+                connection.abort()
+            else:
+                connection.close()
+
+    async def _gone(self, connections: set[Spoken], seconds: float) -> None:
+        """Wait until these have ended, for so long at most."""
+        if connections and seconds > 0:
+            await asyncio.wait([each.gone for each in connections], timeout=seconds)
 
     def _stop_listening(self) -> None:
         self._loop.remove_reader(self._listening)

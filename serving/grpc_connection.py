@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import fcntl
 import logging
-from collections.abc import Iterable
+import sys
+import termios
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import ngh2
@@ -31,8 +34,7 @@ LEAST_HEADER_BYTES = 32
 # A client may give up so many calls at once, and so many a second from then on. (In HTTP/2 it costs a client
 # nothing to begin calls and give them up, and a server something: CVE-2023-44487.)
 RESETS = (10_000, 1_000)
-# How long a client may go on sending to a connection that is at its end: to close it at once could take the
-# last answer from it.
+# A client that has its last answer has so long to close the connection; one that has not, to take some more.
 LINGERING_SECONDS = 2.0
 
 _WORDS = b"too many connections; try again later"
@@ -59,11 +61,13 @@ class GrpcConnection(asyncio.Protocol):
         self._streams: dict[int, Stream] = {}
         # Those that have their whole answer, though their clients have not sent all that they announced.
         self._cut_short: list[Stream] = []
+        # Those that wait until more of their answers is taken; and what was queued when they were last told.
         self._waiting: list[Stream] = []
+        self._queued = 0
         self._flushing = False
         self.paused = False
-        self._leaving = self._deaf = False
-        self._unread = 0
+        self._retiring = self._leaving = self._deaf = False
+        self._untaken = 0
         self._aging: asyncio.TimerHandle | None = None
         self.peer = ""
         # Done once nothing more can be sent.
@@ -98,7 +102,7 @@ class GrpcConnection(asyncio.Protocol):
             self._limits, self._transport.get_write_buffer_size, self._ping, self._give_up
         )
         if self._limits.age is not None:
-            self._aging = self._loop.call_later(self._limits.age, self._grow_old)
+            self._be_at(self._limits.age, self._grow_old)
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -110,12 +114,13 @@ class GrpcConnection(asyncio.Protocol):
         if self._aging is not None:
             self._aging.cancel()
         self.paused = False
-        self._tell_of_sent()
         self._end_all()
 
     def data_received(self, data: bytes) -> None:
         """Begin the calls that have come, and go on with others."""
-        self._keepalive.heard()
+        if not self.paused:
+            # Of who does not take what it asks for, only that counts.
+            self._keepalive.heard()
         if self._deaf:
             return
         try:
@@ -134,6 +139,7 @@ class GrpcConnection(asyncio.Protocol):
         """It has taken enough."""
         self.paused = False
         self._keepalive.heard()
+        self._tell_of_taken()
         self._flush()
 
     # What streams ask
@@ -148,6 +154,7 @@ class GrpcConnection(asyncio.Protocol):
         """As `grpc_stream.Sender`."""
         if not stream.ended:
             self._cut_short.append(stream)
+            self._queued = -1
         self.flush_soon()
 
     def reset(self, stream: Stream) -> None:
@@ -156,27 +163,39 @@ class GrpcConnection(asyncio.Protocol):
             self.http2.reset_stream(stream.id, ngh2.ErrorCode.ENHANCE_YOUR_CALM)
             self._over(stream, ngh2.ErrorCode.ENHANCE_YOUR_CALM)
             self.flush_soon()
+        if self.paused:
+            # The client would not hear of it, and what waits for it stay.
+            self.abort()
 
-    def tell_when_sent(self, stream: Stream) -> None:
+    def tell_when_taken(self, stream: Stream) -> None:
         """As `grpc_stream.Sender`."""
         self._waiting.append(stream)
+        self._queued = -1
 
     # How it ends
 
     @property
     def under_way(self) -> bool:
         """Whether a call is being answered, or an answer is on its way."""
-        return bool(self._streams) or self._transport.get_write_buffer_size() > 0
+        return bool(self._streams)
+
+    @property
+    def sending(self) -> bool:
+        """Whether the client has not taken all of its last answers."""
+        return self._deaf and not self._transport.is_closing() and self._unsent() > 0
 
     def leave(self) -> None:
         """Answer the calls that are under way as the last ones, and wait for nothing more."""
-        if self._leaving or self._deaf or self._transport.is_closing():
-            return
-        idle, self._leaving = not self.under_way, True
-        self.http2.send_goaway()
-        self._flush()
-        if idle:
-            self._transport.close()
+        if not (self._leaving or self._deaf or self._transport.is_closing()):
+            self._leaving = True
+            self.http2.send_goaway()
+            # Not at once: there may be calls among what is being read.
+            self.flush_soon()
+
+    def close(self) -> None:
+        """Let the client have what was sent, and end."""
+        self._deaf = True
+        self._transport.close()
 
     def abort(self) -> None:
         """End at once."""
@@ -190,26 +209,30 @@ class GrpcConnection(asyncio.Protocol):
         self.abort()
 
     def _linger(self) -> None:
-        """Say that nothing more will come, and let the client have it before the connection is closed."""
+        """Close the connection once the client has, or has all of what was sent.
+
+        To close it at once could take the last answer from it, by a reset in answer to what it still sends.
+        """
         self._deaf = True
         self._keepalive.stop()
-        if not self._transport.can_write_eof():
-            # TLS says so by itself.
-            self._transport.close()
-            return
-        # The client may have gone already.
-        with contextlib.suppress(OSError):
-            self._transport.write_eof()
-        if self._aging is not None:
-            self._aging.cancel()
-        self._aging = self._loop.call_later(LINGERING_SECONDS, self._close_when_taken)
+        self._untaken = self._unsent()
+        self._be_at(LINGERING_SECONDS, self._look_whether_taken)
 
-    def _close_when_taken(self) -> None:
-        unread, self._unread = self._unread, self._transport.get_write_buffer_size()
-        if self._unread and self._unread != unread:
-            self._aging = self._loop.call_later(LINGERING_SECONDS, self._close_when_taken)
+    def _look_whether_taken(self) -> None:
+        untaken, self._untaken = self._untaken, self._unsent()
+        if not self._untaken:
+            self._transport.close()
+        elif self._untaken != untaken:
+            self._be_at(LINGERING_SECONDS, self._look_whether_taken)
         else:
-            self.abort() if self._unread else self._transport.close()
+            self.abort()
+
+    def _unsent(self) -> int:
+        """The bytes that the client has not acknowledged, as far as the system tells."""
+        waiting = bytearray(4)
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            fcntl.ioctl(self._transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, waiting)
+        return self._transport.get_write_buffer_size() + int.from_bytes(waiting, sys.byteorder)
 
     # How calls come and go
 
@@ -226,6 +249,8 @@ class GrpcConnection(asyncio.Protocol):
                     self._end(event)
                 case ngh2.SettingsReceived():
                     self._keepalive.greeted = True
+                case ngh2.PingAcknowledged() if self._retiring:
+                    self._retire()
                 case ngh2.ConnectionClosed():
                     if event.error_code:
                         _log.info("the connection of %s ends: %s", self.peer, _reason(event))
@@ -293,52 +318,65 @@ class GrpcConnection(asyncio.Protocol):
             self._over(stream, ngh2.ErrorCode.CANCEL)
         self._streams.clear()
         self._cut_short.clear()
-        self._waiting.clear()
+        self._tell_of_taken()
 
     # What is sent
 
     def _flush(self) -> None:
         """Send what there is, as far as the client takes it."""
         self._flushing = False
-        if self._deaf or self._transport.is_closing():
-            return
         try:
-            while not self.paused:
+            while not (self.paused or self._deaf or self._transport.is_closing()):
                 piece = self.http2.data_to_send(PIECE_BYTES)
                 if piece:
                     self._transport.write(piece)
                 self._take(self.http2.events())
-                if not piece and not self._ask_for_no_more():
+                if not piece and not self._settle():
                     break
         except ngh2.NGH2Error as error:
             self._fail(str(error))
             return
-        self._tell_of_sent()
-        if self._leaving and not self._streams and not self.paused:
+        if self._leaving and not (self._streams or self.paused or self._deaf):
             self._linger()
 
-    def _tell_of_sent(self) -> None:
-        """Have the streams that wait for what they sent look again."""
+    def _settle(self) -> bool:
+        """Look after what waits for something to be sent; whether there is more to send then."""
+        queued = self.http2.queued_body_size()
+        if queued == self._queued:
+            return False
+        self._queued = queued
+        self._tell_of_taken()
+        return self._ask_for_no_more()
+
+    def _tell_of_taken(self) -> None:
         waiting, self._waiting = self._waiting, []
         for stream in waiting:
-            stream.wake()
+            if stream.taken():
+                stream.wake()
+            else:
+                self._waiting.append(stream)
 
     def _ask_for_no_more(self) -> bool:
         """Tell clients that go on sending what is not read any more; whether there are any.
 
         Not before the answer is out: the end of a stream would take it along.
         """
-        cut_short = [stream for stream in self._cut_short if not stream.over]
-        self._cut_short = [stream for stream in cut_short if self.http2.queued_body_size(stream.id)]
-        told = [stream for stream in cut_short if stream not in self._cut_short]
-        for stream in told:
-            self.http2.reset_stream(stream.id, ngh2.ErrorCode.NO_ERROR)
-        return bool(told)
+        cut_short, self._cut_short = self._cut_short, []
+        told = False
+        for stream in cut_short:
+            if stream.over:
+                continue
+            if self.http2.queued_body_size(stream.id):
+                self._cut_short.append(stream)
+            else:
+                self.http2.reset_stream(stream.id, ngh2.ErrorCode.NO_ERROR)
+                told = True
+        return told
 
     # Time
 
     def _ping(self) -> None:
-        if not self._leaving:
+        if not (self._leaving or self._deaf):
             self.http2.ping()
             self._flush()
 
@@ -347,9 +385,26 @@ class GrpcConnection(asyncio.Protocol):
         self.abort()
 
     def _grow_old(self) -> None:
+        """Take leave in two steps: calls that are on their way when the client hears of it are answered."""
+        if self._leaving or self._deaf or self._transport.is_closing():
+            return
+        self._retiring = True
+        self.http2.send_shutdown_notice()
+        self.http2.ping()
+        self._flush()
+        self._be_at(self._limits.pong, self._retire)
+
+    def _retire(self) -> None:
+        self._retiring = False
         self.leave()
         if self._limits.age_grace is not None and not self._deaf:
-            self._aging = self._loop.call_later(self._limits.age_grace, self.abort)
+            self._be_at(self._limits.age_grace, self.abort)
+
+    def _be_at(self, seconds: float, act: Callable[[], object]) -> None:
+        """Do something after so many seconds, and nothing that was to be done else."""
+        if self._aging is not None:
+            self._aging.cancel()
+        self._aging = self._loop.call_later(seconds, act)
 
 
 def _reason(closed: ngh2.ConnectionClosed) -> str:

@@ -43,6 +43,8 @@ MODEL_SERVICE = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].fu
 
 # An answer of fewer bytes is not waited for: it takes hardly any memory.
 LARGE_ANSWER_BYTES = 16 * 1024
+# A client has so long as for its message to take so many bytes more of one.
+TAKEN_BYTES = 2**20
 # When a client may try again: gRPC's own words for it, which its retries follow, and HTTP's.
 RETRY = (("grpc-retry-pushback-ms", "1000"), ("retry-after", "1"))
 
@@ -128,7 +130,10 @@ class GrpcFront:
         try:
             with self._admission.request("grpc") as admitted:
                 received.body = await self._body(received.stream, admitted)
-                await self._send(received.stream, await answer(received), admitted)
+                response = await answer(received)
+                # It may be large, and an answer wait for long.
+                received.body = b""
+                await self._send(received.stream, response, admitted)
             code = Code.OK
         except StatusError as error:
             code, failure = error.code, error
@@ -147,7 +152,7 @@ class GrpcFront:
 
     async def _body(self, stream: Stream, admitted: Admitted) -> bytes:
         """Read a request's message; StatusError: too many requests take memory, or it does not come."""
-        reading = stream.read(admitted)
+        reading = stream.read_only(admitted)
         try:
             body = await (reading if stream.ended else self._patience.wait(reading))
         except TimeoutError:
@@ -163,8 +168,11 @@ class GrpcFront:
         stream.finish()
         if len(response) >= LARGE_ANSWER_BYTES:
             admitted.keep(len(response))
+            unsent = len(response)
             try:
-                await self._patience.wait(stream.sent())
+                while unsent:
+                    unsent = max(0, unsent - TAKEN_BYTES)
+                    await self._patience.wait(stream.sent(unsent))
             except TimeoutError:
                 # There is nobody who could be told.
                 stream.give_up()

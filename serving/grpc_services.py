@@ -78,20 +78,21 @@ def _handle(method: MethodDescriptor, answer: Any, patience: float) -> Handle:
         while (message := await stream.read(_Little())) is not None:
             yield _parsed(kind, message)
 
-    async def serve(stream: Stream) -> None:
-        context = _Context(stream)
-        given: Any = requests(stream)
-        if not method.client_streaming:
-            given = await _only(given, patience)
+    async def only(stream: Stream) -> Any:
         try:
-            answering = answer(given, context)
-            if method.server_streaming and hasattr(answering, "__aiter__"):
-                async for message in answering:
-                    await context.write(message)
-            else:
-                answered = await answering
-                if not method.server_streaming:
-                    await context.write(answered)
+            async with asyncio.timeout(patience):
+                message = await stream.read_only(_Little())
+        except TimeoutError:
+            words = f"The request's message did not come in {patience:g} s"
+            raise StatusError(Code.DEADLINE_EXCEEDED, words) from None
+        if message is None:
+            raise StatusError(Code.INTERNAL, "The request has no message")
+        return _parsed(kind, message)
+
+    async def serve(stream: Stream) -> None:
+        given = requests(stream) if method.client_streaming else await only(stream)
+        try:
+            await _answer(_Context(stream), answer, given, several=method.server_streaming)
         except NotImplementedError:
             await grpc_methods.unknown(stream)
         else:
@@ -100,16 +101,16 @@ def _handle(method: MethodDescriptor, answer: Any, patience: float) -> Handle:
     return serve
 
 
-async def _only(messages: AsyncIterator[Any], patience: float) -> Any:
-    """The message of a call that has one; StatusError: there is none, or it does not come in time."""
-    try:
-        async with asyncio.timeout(patience):
-            return await anext(messages)
-    except StopAsyncIteration:
-        raise StatusError(Code.INTERNAL, "The request has no message") from None
-    except TimeoutError:
-        words = f"The request's message did not come in {patience:g} s"
-        raise StatusError(Code.DEADLINE_EXCEEDED, words) from None
+async def _answer(context: _Context, answer: Any, given: Any, *, several: bool) -> None:
+    """Have a servicer answer, which sends several messages itself or by being asked for them."""
+    answering = answer(given, context)
+    if hasattr(answering, "__aiter__"):
+        async for message in answering:
+            await context.write(message)
+        return
+    answered = await answering
+    if not several:
+        await context.write(answered)
 
 
 def _parsed(kind: Any, message: bytes) -> Any:

@@ -15,7 +15,7 @@ from wire.errors import Code, StatusError
 # What comes before each message: whether it is compressed, and its length.
 HEAD_BYTES = 5
 # So much may come behind a message before the next one is asked for.
-UNREAD_BYTES = 2**20
+UNREAD_BYTES = 128 * 1024
 # Pieces shorter than that are kept together: each would be an object of its own.
 SHORT_BYTES = 1024
 TOGETHER_BYTES = 64 * 1024
@@ -52,8 +52,8 @@ class Sender(Protocol):
     def reset(self, stream: "Stream") -> None:
         """End a stream that does not keep the rules."""
 
-    def tell_when_sent(self, stream: "Stream") -> None:
-        """Wake the stream once more of what it has to send is sent."""
+    def tell_when_taken(self, stream: "Stream") -> None:
+        """Wake the stream once it says that it is `taken`, or the connection has ended."""
 
 
 class Stream:
@@ -64,6 +64,7 @@ class Stream:
 
     __slots__ = (
         "_between",
+        "_deaf",
         "_fields",
         "_headed",
         "_most",
@@ -71,6 +72,7 @@ class Stream:
         "_pieces",
         "_sender",
         "_size",
+        "_unsent",
         "_woken",
         "deadline",
         "ended",
@@ -99,13 +101,18 @@ class Stream:
         self._offset = self._size = 0
         # Whether a message was read and the next one is not asked for.
         self._between = False
+        # Whether what comes is not wanted any more.
+        self._deaf = False
         self._headed = False
+        self._unsent = 0
         self._woken: asyncio.Future[None] | None = None
 
     # What the connection tells
 
     def add(self, data: bytes) -> None:
         """A piece has come."""
+        if self._deaf:
+            return
         if self._pieces and len(data) < SHORT_BYTES:
             self._append(data)
         else:
@@ -165,6 +172,12 @@ class Stream:
         self._between = True
         return await self._inflated(message, room) if head[0] else message
 
+    async def read_only(self, room: Room) -> bytes | None:
+        """The message of a call that has one, as `read`; what comes behind it is not wanted."""
+        message = await self.read(room)
+        self._want_no_more()
+        return message
+
     def send(self, message: bytes) -> None:
         """Send a message of the answer."""
         if self.over:
@@ -178,10 +191,15 @@ class Stream:
 
     async def sent(self, unsent: int = 0) -> None:
         """Wait until the client has taken all of the answer so far but so many bytes."""
-        sender = self._sender
-        while sender.paused or (not self.over and sender.http2.queued_body_size(self.id) > unsent):
-            sender.tell_when_sent(self)
+        self._unsent = unsent
+        while not self.taken():
+            self._sender.tell_when_taken(self)
             await self._woken_up()
+
+    def taken(self) -> bool:
+        """Whether what `sent` waits for is so."""
+        sender = self._sender
+        return not sender.paused and (self.over or sender.http2.queued_body_size(self.id) <= self._unsent)
 
     def give_up(self) -> None:
         """End the stream, whatever was sent of it."""
@@ -200,6 +218,7 @@ class Stream:
         if self.over:
             return
         self._headed = self.finished = True
+        self._want_no_more()
         self._sender.http2.send_response(self.id, headers, end_stream=True)
         self._sender.answered(self)
 
@@ -208,10 +227,16 @@ class Stream:
             self.respond((*grpc_headers.RESPONSE, *trailers))
         elif not self.over:
             self.finished = True
+            self._want_no_more()
             self._sender.http2.send_trailers(self.id, trailers)
             self._sender.answered(self)
 
     # How messages come
+
+    def _want_no_more(self) -> None:
+        self._deaf = True
+        self._pieces.clear()
+        self._offset = self._size = 0
 
     async def _woken_up(self) -> None:
         self._woken = asyncio.get_running_loop().create_future()

@@ -185,6 +185,11 @@ class Connection(asyncio.Protocol):
         """Whether a request is being answered."""
         return self._task is not None and not self._task.done()
 
+    @property
+    def sending(self) -> bool:
+        """Never: an answer is under way until the client has taken most of it."""
+        return False
+
     def close(self) -> None:
         """Let the client have what was sent, and end."""
         self._deaf = True

@@ -127,7 +127,7 @@ class ServerOptions:
     saved_model_tags: str = _flag("serve", "Comma-separated tags of the meta graph to load.")
     grpc_channel_arguments: str = _flag(
         "",
-        "Comma-separated key=value arguments of gRPC's: those of connections, calls, messages, metadata, pings "
+        "Comma-separated key=value arguments of gRPC: those of connections, calls, messages, metadata, pings "
         "and age act.",
     )
     grpc_max_threads: int = _flag(

@@ -36,6 +36,8 @@ class Patience:
         finally:
             del self._began[task]
             self._over.discard(task)
+            # The traceback of an error that the task keeps has this frame: they must not keep each other.
+            del task
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cancel the waits that are over, and look again when the oldest of the others will be."""

@@ -116,6 +116,8 @@ class ModelServer:
         )
         self._metrics.watch(self._admission, _build(), self._inference.under_way)
         self._started = contextlib.AsyncExitStack()
+        # When what is left is cut off; a time of `time.monotonic`.
+        self._stopped_by = 0.0
 
     async def start(self) -> None:
         """Load what is configured, then open the ports: gRPC, then REST.
@@ -151,6 +153,7 @@ class ModelServer:
         drained = await self._admission.drain(max(0.0, deadline - time.monotonic()))
         if not drained:
             _log.warning("the time to stop is over: %s requests are cut off", self._admission.in_flight)
+        self._stopped_by = deadline
         await self._started.aclose()
         self._batcher.close()
         await self._record()
@@ -209,7 +212,10 @@ class ModelServer:
             connections = Connections(
                 lambda: GrpcConnection(methods, limits), each, self._admission, of_connections
             )
-            self._started.push_async_callback(connections.close, LAST_ANSWERS_SECONDS)
+            self._started.push_async_callback(self._close, connections)
+
+    async def _close(self, connections: Connections) -> None:
+        await connections.close(LAST_ANSWERS_SECONDS, self._stopped_by - time.monotonic())
 
     def _methods(self) -> Methods:
         """The methods of all services."""
@@ -249,7 +255,7 @@ class ModelServer:
             refusal=rest_front.TOO_MANY_CONNECTIONS,
         )
         connections = Connections(lambda: Connection(front.handle, idle), listening, self._admission, limits)
-        self._started.push_async_callback(connections.close, LAST_ANSWERS_SECONDS)
+        self._started.push_async_callback(self._close, connections)
         self.rest_port = bound.getsockname()[1]
 
 

@@ -70,6 +70,11 @@ class Client:
         self.writer.write(self.http2.data_to_send())
         self._collect()
 
+    @property
+    def farewells(self) -> list[int]:
+        """The last streams of the GOAWAYs that came."""
+        return [event.last_stream_id for event in self.seen if isinstance(event, ngh2.GoAwayReceived)]
+
     async def read(self) -> bool:
         """Read once; False when the server has hung up."""
         data = await self.reader.read(65536)

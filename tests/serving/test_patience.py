@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -36,3 +38,35 @@ async def test_who_is_cancelled_by_another_is_cancelled() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+class Kept:
+    pass
+
+
+@pytest.mark.parametrize("seconds", [0.01, 60.0], ids=["in-vain", "cancelled"])
+async def test_wait_that_was_ended_keeps_nothing(seconds: float) -> None:
+    """Without the garbage collector, which may take its time."""
+    patience = Patience(seconds)
+    never = asyncio.get_running_loop().create_future()
+
+    async def wait(kept: Kept) -> None:
+        await patience.wait(asyncio.shield(never))
+
+    gc.collect()
+    gc.disable()
+    try:
+        kept = Kept()
+        seen = weakref.ref(kept)
+        task = asyncio.create_task(wait(kept))
+        del kept
+        await asyncio.sleep(0)
+        if seconds > 1:
+            task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled() or isinstance(task.exception(), TimeoutError)
+        del task
+        assert seen() is None
+    finally:
+        gc.enable()
+    never.cancel()
