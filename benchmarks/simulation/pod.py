@@ -2,8 +2,8 @@
 
 A request costs the loop `receive` seconds, then it waits for its batch. As in `serving.gathering`, a batch
 runs when for a moment no further request has come, a longer moment where more came together lately, and at
-last when the time has come. Then the loop runs it, and writes the answers, `answer` seconds each. What comes
-meanwhile waits. Times are in seconds.
+last when the time has come. Then the loop runs it, makes the answers, `answer` seconds each, and sends them
+together. What comes meanwhile waits. Times are in seconds.
 """
 
 import heapq
@@ -25,9 +25,10 @@ class Profile:
 
     `seconds` is how long a batch of so many rows (`sizes`) runs, straight lines in between. `delay` is what
     a lone request takes besides: network, wake-ups. `stalls` are the moments by which single requests came
-    later than the usual one, as a sample: they stop the loop. The process uses `cpu_factor` times the
-    processor time that the loop takes: gRPC has threads of its own. A batch waits until nothing has come for
-    `quiet` seconds, `patient` more where it has fewer than came lately, and `gathering` in all.
+    later than the usual one, as a sample: by so much a loop that slept is woken late. The process uses
+    `cpu_factor` times the processor time that the loop takes: TensorFlow has threads of its own. A batch
+    waits until nothing has come for `quiet` seconds, `patient` more where it has fewer than came lately, and
+    `gathering` in all.
     """
 
     sizes: Sequence[int]
@@ -119,15 +120,17 @@ class Pod:
                 self._gather_until = begin + self.profile.gathering
             self._queue.append(came)
         self.counts.busy += cost
-        self._loop_free = begin + cost + self._stall()
+        # A loop that slept may be woken late, and finds all that came meanwhile.
+        slept = begin > self._loop_free and not self._queue
+        self._loop_free = begin + cost + (self._stall() if slept else 0.0)
 
     def _run(self, begin: float) -> None:
         profile, counts = self.profile, self.counts
         self._expected = max(len(self._queue), self._expected // 2)
         batch, self._queue = self._queue[: profile.rows], self._queue[profile.rows :]
-        at = begin + self._runs[len(batch)]
+        # The answers of a batch are sent together.
+        at = begin + self._runs[len(batch)] + len(batch) * profile.answer
         for came in batch:
-            at += profile.answer
             self.answered(came, at + profile.delay / 2)
         counts.busy += at - begin
         counts.batches += 1
