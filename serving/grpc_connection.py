@@ -176,7 +176,7 @@ class GrpcConnection(asyncio.Protocol):
 
     @property
     def under_way(self) -> bool:
-        """Whether a call is being answered, or an answer is on its way."""
+        """Whether a call is being answered."""
         return bool(self._streams)
 
     @property

@@ -30,7 +30,10 @@ def test_terminal_gets_one_bar_that_grows(monkeypatch: pytest.MonkeyPatch) -> No
             advance("loss 2")
             advance("loss 1")
         terminal.flush()
-        drawn = os.read(reader, 10_000).decode()
+        # A terminal hands on what is written to it in its own time.
+        drawn = ""
+        while "\n" not in drawn:
+            drawn += os.read(reader, 10_000).decode()
     os.close(reader)
     assert drawn.count("#" * 24) == 1
     assert "]  loss 1" in drawn
