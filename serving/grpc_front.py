@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -21,7 +20,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving import errors, grpc_codec
+from serving import errors, grpc_codec, grpc_methods
 from serving.admission import Admission, Admitted
 from serving.answered import Answered, Caller, Watcher
 from serving.config_files import model_configs
@@ -63,10 +62,7 @@ class Received:
 
     def parsed(self, kind: Any) -> Any:
         """The message, of this kind; StatusError where it is none."""
-        try:
-            return kind.FromString(self.body)
-        except DecodeError as error:
-            raise StatusError(Code.INTERNAL, "Unable to parse request") from error
+        return grpc_methods.parsed(kind, self.body)
 
     def called(self, spec: ModelSpec) -> Call:
         """The call that the message makes."""
@@ -87,14 +83,14 @@ class GrpcFront:
         admission: Admission,
         *,
         as_content: bool = False,
-        read_timeout: float = 300.0,
+        patience: Patience,
         watchers: Sequence[Watcher] = (),
     ) -> None:
         self._inference = inference
         self._metrics = metrics
         self._admission = admission
         self._as_content = as_content
-        self._patience = Patience(read_timeout)
+        self._patience = patience
         self._watchers = watchers
         self._layouts = Layouts()
         self._reloads = ThreadPoolExecutor(RELOADS_AT_ONCE, thread_name_prefix="reload")
@@ -129,7 +125,7 @@ class GrpcFront:
         started, code, failure = time.monotonic(), Code.CANCELLED, None
         try:
             with self._admission.request("grpc") as admitted:
-                received.body = await self._body(received.stream, admitted)
+                received.body = await grpc_methods.only_message(received.stream, admitted, self._patience)
                 response = await answer(received)
                 # It may be large, and an answer wait for long.
                 received.body = b""
@@ -149,18 +145,6 @@ class GrpcFront:
             self._metrics.answered(answered)
             for watch in self._watchers:
                 watch(answered, received.caller())
-
-    async def _body(self, stream: Stream, admitted: Admitted) -> bytes:
-        """Read a request's message; StatusError: too many requests take memory, or it does not come."""
-        reading = stream.read_only(admitted)
-        try:
-            body = await (reading if stream.ended else self._patience.wait(reading))
-        except TimeoutError:
-            message = f"The request's message did not come in {self._patience.seconds:g} s"
-            raise errors.Refusal("slow", Code.DEADLINE_EXCEEDED, message) from None
-        if body is None:
-            raise StatusError(Code.INTERNAL, "The request has no message")
-        return body
 
     async def _send(self, stream: Stream, response: bytes, admitted: Admitted) -> None:
         """Send an answer; while a large one waits for its client, the request is under way."""

@@ -1,10 +1,13 @@
 """The gRPC port's methods: their paths, what answers each, and what answers a call of any other."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from serving import grpc_headers
-from serving.grpc_stream import Stream
+from google.protobuf.message import DecodeError
+
+from serving import errors, grpc_headers
+from serving.grpc_stream import Room, Stream
+from serving.patience import Patience
 from wire.errors import Code, StatusError
 
 Handle: TypeAlias = Callable[[Stream], Awaitable[None]]
@@ -27,6 +30,27 @@ def find(methods: Methods, fields: Mapping[bytes, bytes], most: int) -> Handle:
     if answer is not None:
         return _answering(answer)
     return methods.get(fields.get(b":path", ANY_OTHER)) or methods.get(ANY_OTHER, unknown)
+
+
+async def only_message(stream: Stream, room: Room, patience: Patience) -> bytes:
+    """The message of a call that has one; StatusError: there is none, no room for it, or it does not come."""
+    reading = stream.read_only(room)
+    try:
+        message = await (reading if stream.ended else patience.wait(reading))
+    except TimeoutError:
+        words = f"The request's message did not come in {patience.seconds:g} s"
+        raise errors.Refusal("slow", Code.DEADLINE_EXCEEDED, words) from None
+    if message is None:
+        raise StatusError(Code.INTERNAL, "The request has no message")
+    return message
+
+
+def parsed(kind: Any, message: bytes) -> Any:
+    """A message of this kind; StatusError where it is none."""
+    try:
+        return kind.FromString(message)
+    except DecodeError as error:
+        raise StatusError(Code.INTERNAL, "Unable to parse request") from error
 
 
 async def unknown(stream: Stream) -> None:

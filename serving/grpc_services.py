@@ -6,12 +6,12 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from serving import grpc_methods
 from serving.grpc_methods import Handle, Methods, path
 from serving.grpc_stream import Stream
+from serving.patience import Patience
 from wire.errors import Code, StatusError
 
 # More than any request of these services takes; they are not counted among those that take memory.
@@ -20,10 +20,10 @@ MAX_REQUEST_BYTES = 64 * 1024
 MAX_UNSENT_BYTES = 256 * 1024
 
 
-def methods(service: ServiceDescriptor, servicer: object, patience: float = 300.0) -> Methods:
+def methods(service: ServiceDescriptor, servicer: object, patience: Patience) -> Methods:
     """The methods of a service, answered by a servicer made for grpc.aio.
 
-    `patience` is the seconds that a request may take to come, where it is one message.
+    Where a request is one message, it may take as long to come as `patience` has.
     """
     return {
         path(service.full_name, method.name): _handle(method, getattr(servicer, method.name), patience)
@@ -71,26 +71,19 @@ class _Little:
         self.check(size)
 
 
-def _handle(method: MethodDescriptor, answer: Any, patience: float) -> Handle:
+def _handle(method: MethodDescriptor, answer: Any, patience: Patience) -> Handle:
     kind = GetMessageClass(method.input_type)
 
     async def requests(stream: Stream) -> AsyncIterator[Any]:
         while (message := await stream.read(_Little())) is not None:
-            yield _parsed(kind, message)
-
-    async def only(stream: Stream) -> Any:
-        try:
-            async with asyncio.timeout(patience):
-                message = await stream.read_only(_Little())
-        except TimeoutError:
-            words = f"The request's message did not come in {patience:g} s"
-            raise StatusError(Code.DEADLINE_EXCEEDED, words) from None
-        if message is None:
-            raise StatusError(Code.INTERNAL, "The request has no message")
-        return _parsed(kind, message)
+            yield grpc_methods.parsed(kind, message)
 
     async def serve(stream: Stream) -> None:
-        given = requests(stream) if method.client_streaming else await only(stream)
+        if method.client_streaming:
+            given: Any = requests(stream)
+        else:
+            message = await grpc_methods.only_message(stream, _Little(), patience)
+            given = grpc_methods.parsed(kind, message)
         try:
             await _answer(_Context(stream), answer, given, several=method.server_streaming)
         except NotImplementedError:
@@ -111,10 +104,3 @@ async def _answer(context: _Context, answer: Any, given: Any, *, several: bool) 
     answered = await answering
     if not several:
         await context.write(answered)
-
-
-def _parsed(kind: Any, message: bytes) -> Any:
-    try:
-        return kind.FromString(message)
-    except DecodeError as error:
-        raise StatusError(Code.INTERNAL, "Unable to parse request") from error

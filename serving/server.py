@@ -43,6 +43,7 @@ from serving.lifecycle import Lifecycle
 from serving.metrics import Metrics
 from serving.observation import Observation
 from serving.options import ServerOptions
+from serving.patience import Patience
 from serving.rest_body import BodyLimits
 from serving.rest_front import ReadPage, RestFront, RestOptions
 from serving.served import Served
@@ -220,19 +221,20 @@ class ModelServer:
     def _methods(self) -> Methods:
         """The methods of all services."""
         options = self._options
+        patience = Patience(options.grpc_read_timeout_seconds)
         front = GrpcFront(
             self._inference,
             self._metrics,
             self._admission,
             as_content=options.enable_serialization_as_tensor_content,
-            read_timeout=options.grpc_read_timeout_seconds,
+            patience=patience,
             watchers=self._observation.watchers,
         )
         reflecting = reflection.aio.ReflectionServicer(SERVICES)
         methods = {
             **front.methods(),
-            **grpc_services.methods(HEALTH, self._health.servicer, options.grpc_read_timeout_seconds),
-            **grpc_services.methods(REFLECTION, reflecting),
+            **grpc_services.methods(HEALTH, self._health.servicer, patience),
+            **grpc_services.methods(REFLECTION, reflecting, patience),
             ANY_OTHER: unknown,
         }
         return guarded(methods, self._tokens) if self._tokens else methods
