@@ -1,11 +1,7 @@
 """A client's HTTP/2 connection to the gRPC port: its calls, any number at once, each in a task of its own."""
 
 import asyncio
-import contextlib
-import fcntl
 import logging
-import sys
-import termios
 from collections.abc import Callable, Iterable
 from typing import cast
 
@@ -16,6 +12,7 @@ from serving.grpc_limits import GrpcLimits
 from serving.grpc_methods import Handle, Methods
 from serving.grpc_stream import Stream
 from serving.keepalive import Keepalive
+from serving.lingering import Lingering
 from wire.errors import Code, StatusError
 
 _log = logging.getLogger(__name__)
@@ -34,8 +31,6 @@ LEAST_HEADER_BYTES = 32
 # A client may give up so many calls at once, and so many a second from then on. (In HTTP/2 it costs a client
 # nothing to begin calls and give them up, and a server something: CVE-2023-44487.)
 RESETS = (10_000, 1_000)
-# A client that has its last answer has so long to close the connection; one that has not, to take some more.
-LINGERING_SECONDS = 2.0
 
 _WORDS = b"too many connections; try again later"
 # What a connection too many is told: an empty SETTINGS frame, and GOAWAY.
@@ -67,7 +62,6 @@ class GrpcConnection(asyncio.Protocol):
         self._flushing = False
         self.paused = False
         self._retiring = self._leaving = self._deaf = False
-        self._untaken = 0
         self._aging: asyncio.TimerHandle | None = None
         self.peer = ""
         # Done once nothing more can be sent.
@@ -98,6 +92,7 @@ class GrpcConnection(asyncio.Protocol):
             }
         )
         self.http2.set_local_window_size(CONNECTION_WINDOW_BYTES)
+        self._lingering = Lingering(self._transport)
         self._keepalive = Keepalive(
             self._limits, self._transport.get_write_buffer_size, self._ping, self._give_up
         )
@@ -111,6 +106,7 @@ class GrpcConnection(asyncio.Protocol):
         self._keepalive.stop()
         # They must not keep each other, and what is not sent.
         del self._keepalive
+        self._lingering.stop()
         if self._aging is not None:
             self._aging.cancel()
         self.paused = False
@@ -182,7 +178,7 @@ class GrpcConnection(asyncio.Protocol):
     @property
     def sending(self) -> bool:
         """Whether the client has not taken all of its last answers."""
-        return self._deaf and not self._transport.is_closing() and self._unsent() > 0
+        return self._deaf and not self._transport.is_closing() and self._lingering.unsent() > 0
 
     def leave(self) -> None:
         """Answer the calls that are under way as the last ones, and wait for nothing more."""
@@ -209,30 +205,11 @@ class GrpcConnection(asyncio.Protocol):
         self.abort()
 
     def _linger(self) -> None:
-        """Close the connection once the client has, or has all of what was sent.
-
-        To close it at once could take the last answer from it, by a reset in answer to what it still sends.
-        """
         self._deaf = True
         self._keepalive.stop()
-        self._untaken = self._unsent()
-        self._be_at(LINGERING_SECONDS, self._look_whether_taken)
-
-    def _look_whether_taken(self) -> None:
-        untaken, self._untaken = self._untaken, self._unsent()
-        if not self._untaken:
-            self._transport.close()
-        elif self._untaken != untaken:
-            self._be_at(LINGERING_SECONDS, self._look_whether_taken)
-        else:
-            self.abort()
-
-    def _unsent(self) -> int:
-        """The bytes that the client has not acknowledged, as far as the system tells."""
-        waiting = bytearray(4)
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            fcntl.ioctl(self._transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, waiting)
-        return self._transport.get_write_buffer_size() + int.from_bytes(waiting, sys.byteorder)
+        if self._aging is not None:
+            self._aging.cancel()
+        self._lingering.begin()
 
     # How calls come and go
 
