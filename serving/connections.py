@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 ACCEPTED_AT_ONCE = 1024
 # A client has so long for its TLS handshake, unless it is given less.
 HANDSHAKE_SECONDS = 10.0
-# Who is told that there is no place has so long to read it.
+# Who has been told the last thing has so long to read it.
 LINGERING_SECONDS = 2.0
 # So many of those turned away at once are told why; others are hung up on.
 MAX_REFUSALS = 64
@@ -34,7 +34,7 @@ class ConnectionLimits:
     most: int = 0
     handshake: float = HANDSHAKE_SECONDS
     tls: ssl.SSLContext | None = None
-    refusal: bytes = b""
+    refusal: bytes
 
 
 class Spoken(Protocol):
@@ -113,7 +113,8 @@ class Connections:
         """
         began = self._loop.time()
         if self._listening.fileno() >= 0:
-            self._stop_listening()
+            self._loop.remove_reader(self._listening)
+            self._listening.close()
         connecting = set(self._connecting)
         for task in connecting:
             task.cancel()
@@ -136,10 +137,6 @@ class Connections:
         """Wait until these have ended, for so long at most."""
         if connections and seconds > 0:
             await asyncio.wait([each.gone for each in connections], timeout=seconds)
-
-    def _stop_listening(self) -> None:
-        self._loop.remove_reader(self._listening)
-        self._listening.close()
 
     def _go_on(self) -> None:
         # It may have been closed meanwhile.
@@ -168,7 +165,7 @@ class Connections:
             self._connect(accepted, self._speak(), self._placed)
             return
         self._admission.turned_away["connections"] += 1
-        if self._limits.refusal and len(self._refused) < MAX_REFUSALS:
+        if len(self._refused) < MAX_REFUSALS:
             self._connect(accepted, _Refusal(self._limits.refusal), self._refused)
         else:
             accepted.close()

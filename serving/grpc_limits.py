@@ -58,7 +58,7 @@ def of(options: ServerOptions) -> GrpcLimits:
         if not field or value is None or value <= 0:
             _log.warning("%s: %s has no effect on this server", FLAG, name)
             continue
-        found[field] = value if unit == 1 else value * unit
+        found[field] = value * unit
     limits = GrpcLimits(
         connections=options.grpc_max_connections,
         streams=options.grpc_max_concurrent_streams,

@@ -13,7 +13,7 @@ from wire.errors import Code, StatusError
 Handle: TypeAlias = Callable[[Stream], Awaitable[None]]
 # Handlers by the paths of their methods: /SERVICE/METHOD.
 Methods: TypeAlias = Mapping[bytes, Handle]
-# The path under which there may be one for calls of all methods that there are not.
+# The path under which there is one for calls of all methods that there are not.
 ANY_OTHER = b""
 
 
@@ -29,7 +29,7 @@ def find(methods: Methods, fields: Mapping[bytes, bytes], most: int) -> Handle:
     answer = grpc_headers.no_call(fields)
     if answer is not None:
         return _answering(answer)
-    return methods.get(fields.get(b":path", ANY_OTHER)) or methods.get(ANY_OTHER, unknown)
+    return methods.get(fields.get(b":path", ANY_OTHER), methods[ANY_OTHER])
 
 
 async def only_message(stream: Stream, room: Room, patience: Patience) -> bytes:

@@ -189,7 +189,7 @@ class Stream:
         http2.send_data(self.id, b"\0" + len(message).to_bytes(4, "big") + message)
         self._sender.flush_soon()
 
-    async def sent(self, unsent: int = 0) -> None:
+    async def sent(self, unsent: int) -> None:
         """Wait until the client has taken all of the answer so far but so many bytes."""
         self._unsent = unsent
         while not self.taken():

@@ -8,6 +8,7 @@ from typing import cast
 
 import httptools
 
+from serving.connections import LINGERING_SECONDS
 from serving.http_messages import Body, BodyBroken, Request, Response
 
 _log = logging.getLogger(__name__)
@@ -22,8 +23,6 @@ MAX_UNREAD_BYTES = 256 * 1024
 # So much is parsed at once, however short the requests in it are: behind one that is not answered yet, the
 # next piece waits.
 PIECE_BYTES = 32 * 1024
-# What is left unread of a body that was refused is read for so long, so that the client gets to the answer.
-LINGERING_SECONDS = 2.0
 LONGEST_REASON = 200
 
 _LONG_HEAD = f"more than {MAX_HEAD_BYTES} bytes of headers"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serving import errors
+from serving import errors, grpc_methods
 from serving.admission import Admission
 from serving.connections import ConnectionLimits, Connections
 from serving.grpc_connection import (
@@ -68,6 +68,7 @@ class Port:
     @property
     def methods(self) -> Methods:
         return {
+            grpc_methods.ANY_OTHER: grpc_methods.unknown,
             b"/echo": self._echo,
             b"/each": self._each,
             b"/wait": self._wait,
